@@ -1,0 +1,1 @@
+"""Drilldown: prove, over many seeds, that a small network consistently reaches its target."""

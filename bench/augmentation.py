@@ -1,0 +1,63 @@
+"""Random affine transforms of whole batches, each image with its own draw, on the batch's device.
+
+Equal to `torchvision.transforms.functional.affine` applied image by image (the tests compare them).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own convention)
+from torch import Tensor
+
+from models.recipe import Affine
+
+
+class AffineDraw:
+    """One draw per image: `angle`, `shear` (N,) in radians, `shift` (N, 2) in pixels, `scale`."""
+
+    def __init__(self, *, angle: Tensor, shift: Tensor, scale: Tensor, shear: Tensor) -> None:
+        self.angle, self.shift, self.scale, self.shear = angle, shift, scale, shear
+
+
+def draw_affine(affine: Affine, *, count: int, side: int, generator: torch.Generator) -> AffineDraw:
+    """Draw the parameters that `torchvision.transforms.RandomAffine.get_params` draws.
+
+    Shifts are whole pixels, as there. Tensors are float32 on the generator's device.
+    """
+    uniform = torch.rand(count, 5, generator=generator, device=generator.device)
+    symmetric = 2.0 * uniform - 1.0
+    low, high = affine.scale
+    return AffineDraw(
+        angle=torch.deg2rad(affine.degrees * symmetric[:, 0]),
+        shift=torch.round(affine.translate * side * symmetric[:, 1:3]),
+        scale=low + (high - low) * uniform[:, 3],
+        shear=torch.deg2rad(affine.shear * symmetric[:, 4]),
+    )
+
+
+def apply_affine(images: Tensor, draw: AffineDraw, *, interpolation: str) -> Tensor:
+    """Transform square `images` (N, 1, S, S) about their centres; outside is 0.
+
+    The inverse map of `torchvision.transforms.functional._get_inverse_affine_matrix` with a shear
+    along x only: rotation by -angle, shear, 1 / scale, after undoing the shift.
+    """
+    side = images.shape[-1]
+    cos, sin, tan = torch.cos(draw.angle), torch.sin(draw.angle), torch.tan(draw.shear)
+    # forward matrix without scale: [[cos, -cos tan - sin], [sin, -sin tan + cos]], determinant 1
+    inverse = (
+        torch.stack(
+            [
+                torch.stack([cos - sin * tan, cos * tan + sin], dim=1),
+                torch.stack([-sin, cos], dim=1),
+            ],
+            dim=1,
+        )
+        / draw.scale[:, None, None]
+    )
+    offset = -(inverse @ draw.shift[:, :, None])
+    # pixels to [-1, 1]: both axes have the same length, so only the offset is rescaled
+    theta = torch.cat([inverse, offset * (2.0 / side)], dim=2)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(
+        images, grid, mode=interpolation, padding_mode="zeros", align_corners=False
+    )

@@ -1,0 +1,31 @@
+"""What a user can put right: every error the command line prints as one line, with exit code 2."""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """The message gives the wrong value, what is wrong with it and what to do."""
+
+
+class DataError(BenchError):
+    """A dataset that is missing, incomplete or not what it claims to be."""
+
+
+class MnistMissingError(DataError):
+    """MNIST is not on this machine and could not be downloaded."""
+
+
+class DeviceError(BenchError):
+    """A device that this machine does not have."""
+
+
+class IterationError(BenchError):
+    """An iteration that does not exist, or whose file cannot be read as one."""
+
+
+class LedgerError(BenchError):
+    """A ledger that cannot be read, trusted or written."""
+
+
+class SettingsError(BenchError):
+    """A wrong value in the project's configuration or on the command line."""

@@ -1,0 +1,198 @@
+"""The iterations, read from their files without running them.
+
+An iteration file assigns two literals, `NARRATIVE = Narrative(...)` and `RECIPE = Recipe(...)`, and
+defines `class Network`. Its fingerprint is a digest of everything that a run's numbers depend on.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import models
+from bench.errors import IterationError
+from models import recipe as recipe_types
+from models.recipe import Narrative, Recipe
+
+TRAINING_SEMANTICS = 1
+"""Changes whenever the engine can move a number; a golden run pins the engine's numbers."""
+
+MODELS = Path(models.__file__).parent
+_LITERALS = {"NARRATIVE": Narrative, "RECIPE": Recipe}
+_NAME = re.compile(r"iteration_(\d+)")
+_IRRELEVANT_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Iteration:
+    """One iteration as its file tells it; `fingerprint` is a SHA-256 in hexadecimal."""
+
+    name: str
+    path: Path
+    narrative: Narrative
+    recipe: Recipe
+    fingerprint: str
+
+
+def list_iterations(folder: Path = MODELS) -> tuple[Iteration, ...]:
+    """Return all iterations of a folder in the order of their numbers."""
+    files = [file for file in folder.glob("iteration_*.py") if _NAME.fullmatch(file.stem)]
+    return tuple(read_iteration(file) for file in sorted(files, key=_number))
+
+
+def select_iterations(names: tuple[str, ...], folder: Path = MODELS) -> tuple[Iteration, ...]:
+    """Return the named iterations in the given order, all of them when no name is given.
+
+    Raises:
+        IterationError: a name is not an iteration; the message lists the valid names.
+    """
+    known = {iteration.name: iteration for iteration in list_iterations(folder)}
+    for name in names:
+        if name not in known:
+            raise IterationError(f"{name}: no such iteration; choose from {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names)) or tuple(known.values())
+
+
+def read_iteration(path: Path) -> Iteration:
+    """Read an iteration's literals and fingerprint from its syntax tree.
+
+    Raises:
+        IterationError: the file cannot be parsed, or a literal is missing or not literal.
+    """
+    tree = _parse(path)
+    narrative = _read_literal(tree, path, "NARRATIVE")
+    recipe = _read_literal(tree, path, "RECIPE")
+    if not any(isinstance(node, ast.ClassDef) and node.name == "Network" for node in tree.body):
+        raise IterationError(f"{path}: defines no class Network; add the network to train")
+    return Iteration(
+        name=path.stem,
+        path=path,
+        narrative=narrative,
+        recipe=recipe,
+        fingerprint=_fingerprint(tree, path.parent, recipe),
+    )
+
+
+def _number(file: Path) -> int:
+    match = _NAME.fullmatch(file.stem)
+    return int(match[1]) if match else 0
+
+
+def _parse(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise IterationError(f"{path}: cannot be read ({error.strerror})") from error
+    except (SyntaxError, ValueError) as error:
+        raise IterationError(f"{path}: not valid Python ({error}); correct it") from error
+
+
+def _read_literal(tree: ast.Module, path: Path, name: str) -> Any:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and _assigned_name(node) == name:
+            value = _evaluate(node.value, path)
+            if isinstance(value, _LITERALS[name]):
+                return value
+    kind = _LITERALS[name].__name__
+    raise IterationError(f"{path}: no {name} = {kind}(...) at the top level; add it")
+
+
+def _assigned_name(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        return target.id if isinstance(target, ast.Name) else None
+    return None
+
+
+def _evaluate(node: ast.expr, path: Path) -> Any:
+    """Build plain values and the types of `models.recipe`; anything else is refused."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+        kind = getattr(recipe_types, node.func.id, None)
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            values = {k.arg: _evaluate(k.value, path) for k in node.keywords if k.arg}
+            try:
+                return kind(**values)
+            except TypeError as error:
+                raise IterationError(f"{path}:{node.lineno}: {error}") from error
+    if isinstance(node, ast.Tuple):
+        return tuple(_evaluate(element, path) for element in node.elts)
+    try:
+        return ast.literal_eval(node)
+    except ValueError as error:
+        raise IterationError(
+            f"{path}:{node.lineno}: {ast.unparse(node)!r} is not a literal; "
+            "narrative and recipe are plain values and types of models/recipe.py"
+        ) from error
+
+
+def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
+    sources = {"": _canonical(_without_prose(tree))}
+    waiting = _imported_modules(tree)
+    while waiting:
+        name = waiting.pop()
+        file = folder / f"{name}.py"
+        if name == "recipe" or name in sources or not file.is_file():
+            continue
+        imported = _parse(file)
+        sources[name] = _canonical(_without_prose(imported))
+        waiting |= _imported_modules(imported)
+    content = [TRAINING_SEMANTICS, _recipe_values(recipe), sources]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _without_prose(tree: ast.Module) -> ast.Module:
+    """Drop docstrings, and the literals: the recipe enters by value, the narrative not at all."""
+    tree.body = [node for node in tree.body if _assigned_name(node) not in _LITERALS]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body = node.body[1:]
+    return tree
+
+
+def _canonical(node: Any) -> Any:
+    """Return a tree of lists that is the same under every version of Python."""
+    if isinstance(node, ast.AST):
+        fields = {
+            name: _canonical(value)
+            for name, value in ast.iter_fields(node)
+            if name not in _IRRELEVANT_FIELDS and value is not None and value != []
+        }
+        return [type(node).__name__, fields]
+    if isinstance(node, list):
+        return [_canonical(element) for element in node]
+    return f"{type(node).__name__} {node!r}"
+
+
+def _imported_modules(tree: ast.Module) -> set[str]:
+    """Return the modules of `models` that a file imports from, by their names there."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level == 1 or module.split(".")[0] == "models":
+                parts = module.split(".") if node.level == 1 else module.split(".")[1:]
+                names |= {parts[0]} if parts and parts[0] else {a.name for a in node.names}
+        elif isinstance(node, ast.Import):
+            parts_of = [alias.name.split(".") for alias in node.names]
+            names |= {parts[1] for parts in parts_of if parts[0] == "models" and len(parts) > 1}
+    return names
+
+
+def _recipe_values(value: Any) -> Any:
+    """Return a recipe as plain values without its defaults, which mean "feature absent"."""
+    if not dataclasses.is_dataclass(value):
+        return [_recipe_values(v) for v in value] if isinstance(value, tuple) else value
+    fields = {
+        field.name: _recipe_values(getattr(value, field.name))
+        for field in dataclasses.fields(value)
+        if getattr(value, field.name) != field.default
+    }
+    return [type(value).__name__, fields]

@@ -1,0 +1,147 @@
+"""The type of every step between a trained run and a verdict.
+
+Structs are frozen and keyword-only; `msgspec` checks every field when a ledger line is read, fifty
+times faster than a hand-written check. `None` means "did not happen" or "does not apply".
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from fractions import Fraction
+from math import ceil
+
+from msgspec import Struct
+
+FORMAT = 1
+"""Version of the ledger's line format; see docs/ledger-format.md."""
+
+FIRST_TUNING_SEED = 1_000_000
+"""Seeds from here up are for tuning: trained on a split of the training set, never evidence."""
+
+
+class Status(StrEnum):
+    """How a run ended: `DIVERGED` when its loss stopped being finite."""
+
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+
+
+class Answer(StrEnum):
+    """A verdict is one of three, never a boolean."""
+
+    HOLDS = "HOLDS"
+    FAILS = "FAILS"
+    UNDECIDED = "UNDECIDED"
+
+
+class Challenge(Struct, frozen=True, kw_only=True):
+    """What is asked of an iteration. The target is an exact fraction: a float never decides."""
+
+    name: str
+    dataset: str
+    target: Fraction
+    epochs: int
+    parameters: int
+    window: int
+    reliability: Fraction
+    confidence: Fraction
+    demonstration: bool = False
+
+    def required(self, total: int) -> int:
+        """Return how many of `total` images must be right to be at the target."""
+        return ceil(self.target * total)
+
+
+class EpochScore(Struct, frozen=True, kw_only=True, gc=False):
+    """One epoch: counts of images, mean losses in nats, wall seconds with validation.
+
+    Training figures are the running ones of the epoch, in training mode, on augmented images.
+    """
+
+    training_correct: int
+    training_total: int
+    training_loss: float
+    validation_correct: int
+    validation_total: int
+    validation_loss: float
+    seconds: float
+
+
+class LayerCost(Struct, frozen=True, kw_only=True, gc=False):
+    """One leaf module in calling order, for one image; `receptive_field` in input pixels."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    receptive_field: int | None
+
+
+class UncountedOperator(Struct, frozen=True, kw_only=True, gc=False):
+    """An operator that the counter has no formula for, and how often it is called."""
+
+    operator: str
+    calls: int
+
+
+class Cost(Struct, frozen=True, kw_only=True, gc=False):
+    """Parameters and multiply-accumulates of one image through an eval-mode network.
+
+    `parameters` are all that the module declares, `reached_parameters` those that a gradient
+    reaches. One multiply-accumulate (MAC) is two floating-point operations.
+    """
+
+    parameters: int
+    reached_parameters: int
+    macs: int
+    layers: tuple[LayerCost, ...]
+    uncounted: tuple[UncountedOperator, ...]
+
+
+class Conditions(Struct, frozen=True, kw_only=True, order=True, gc=False):
+    """What may move the distribution of accuracies; runs under unlike ones are never pooled."""
+
+    device: str
+    precision: str
+    engine: str
+    torch: str
+
+    def __str__(self) -> str:
+        return f"{self.device}, {self.precision}, {self.engine} engine, torch {self.torch}"
+
+
+class Machine(Struct, frozen=True, kw_only=True, gc=False):
+    """Where a run was trained: what moves bits and seconds only."""
+
+    device: str
+    driver: str | None
+    processor: str
+    system: str
+    torch: str
+    python: str
+    commit: str | None
+    dirty: bool | None
+
+
+class Run(Struct, frozen=True, kw_only=True, gc=False):
+    """One training of one iteration from one seed.
+
+    `dataset` is the SHA-256 of the decoded tensors, `misclassified` holds for each of the last
+    epochs of the window the indices of the validation images the network got wrong.
+    """
+
+    format: int
+    challenge: str
+    iteration: str
+    fingerprint: str
+    seed: int
+    dataset: str
+    conditions: Conditions
+    machine: Machine
+    cost: Cost
+    status: Status
+    epochs: tuple[EpochScore, ...]
+    misclassified: tuple[tuple[int, ...], ...]
+    started: str
+    wall_seconds: float

@@ -1,0 +1,1 @@
+"""How one run is trained: streams of random numbers, the loop, evaluation."""
