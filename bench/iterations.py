@@ -79,6 +79,15 @@ def read_iteration(path: Path) -> Iteration:
     )
 
 
+def change_epochs(iteration: Iteration, *, epochs: int) -> Iteration:
+    """Return an iteration trained for another number of epochs: another recipe and fingerprint."""
+    recipe = dataclasses.replace(iteration.recipe, epochs=epochs)
+    tree = _parse(iteration.path)
+    return dataclasses.replace(
+        iteration, recipe=recipe, fingerprint=_fingerprint(tree, iteration.path.parent, recipe)
+    )
+
+
 def _number(file: Path) -> int:
     match = _NAME.fullmatch(file.stem)
     return int(match[1]) if match else 0

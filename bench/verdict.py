@@ -70,6 +70,14 @@ def judge(
     )
 
 
+def judge_all(
+    selection: Selection, iteration: Iteration, challenge: Challenge
+) -> tuple[Verdict, ...]:
+    """Judge an iteration under each set of conditions; without evidence, once."""
+    under: list[Conditions | None] = [evidence.conditions for evidence in selection.evidence]
+    return tuple(judge(selection, iteration, challenge, each) for each in under or [None])
+
+
 def _judge_budget(parameters: int, iteration: Iteration, challenge: Challenge) -> Budget:
     epochs = iteration.recipe.epochs
     within = parameters < challenge.parameters and epochs <= challenge.epochs

@@ -199,7 +199,7 @@ class _Loop:
         with _autocast(images.device, self._recipe.precision):
             scores = self._network(images)
         loss = F.cross_entropy(scores.float(), labels, label_smoothing=self._recipe.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._optimizer.step()
         return scores.detach(), loss.detach()
 

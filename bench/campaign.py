@@ -1,0 +1,99 @@
+"""Which seed comes next: round-robin over the iterations until decided, done, or out of time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.evidence import select_evidence
+from bench.iterations import Iteration
+from bench.records import Answer, Challenge, Conditions, Run
+from bench.verdict import Verdict, judge
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What to train: `seeds` of each iteration, in order, and when to stop before the last."""
+
+    seeds: tuple[int, ...]
+    until_decided: bool
+    time_budget_seconds: float | None
+
+
+class Campaign:
+    """Hands out seeds and takes in runs, so that stopping at any moment leaves a balanced report.
+
+    Runs already recorded under the same conditions with the same code and data are not repeated.
+    """
+
+    def __init__(
+        self,
+        iterations: tuple[Iteration, ...],
+        challenge: Challenge,
+        plan: Plan,
+        *,
+        conditions: dict[str, Conditions],
+        datasets: set[str],
+        recorded: Iterable[Run],
+    ) -> None:
+        self.iterations = {iteration.name: iteration for iteration in iterations}
+        self.challenge, self.plan = challenge, plan
+        self.conditions, self._datasets = conditions, datasets
+        self._runs: dict[str, list[Run]] = {name: [] for name in self.iterations}
+        self._done: set[tuple[str, int]] = set()
+        self._handed_out: set[tuple[str, int]] = set()
+        self._deadline = (
+            time.monotonic() + plan.time_budget_seconds if plan.time_budget_seconds else None
+        )
+        for run in recorded:
+            self._take_recorded(run)
+        self.already_recorded = sum(self.count_done(name) for name in self.iterations)
+
+    def _take_recorded(self, run: Run) -> None:
+        iteration = self.iterations[run.iteration]
+        wanted = (iteration.fingerprint, self.conditions[run.iteration])
+        if (run.fingerprint, run.conditions) == wanted and run.dataset in self._datasets:
+            self.take(run)
+
+    def take(self, run: Run) -> None:
+        """Take in a finished run."""
+        self._runs[run.iteration].append(run)
+        self._done.add((run.iteration, run.seed))
+
+    def verdict(self, name: str) -> Verdict:
+        """Judge an iteration by the runs so far."""
+        iteration = self.iterations[name]
+        selection = select_evidence(self._runs[name], iteration)
+        return judge(selection, iteration, self.challenge, self.conditions[name])
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time budget is spent."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    @property
+    def undecided(self) -> list[str]:
+        """Names of the iterations without a verdict."""
+        return [n for n in self.iterations if self.verdict(n).answer is Answer.UNDECIDED]
+
+    def next_unit(self) -> tuple[Iteration, int] | None:
+        """Return the next iteration and seed, or `None` when there is nothing to start now."""
+        if self.out_of_time:
+            return None
+        wanted = set(self.undecided) if self.plan.until_decided else set(self.iterations)
+        for seed in self.plan.seeds:
+            for name, iteration in self.iterations.items():
+                key = name, seed
+                if name in wanted and key not in self._done and key not in self._handed_out:
+                    self._handed_out.add(key)
+                    return iteration, seed
+        return None
+
+    def count_done(self, name: str) -> int:
+        """Return how many planned runs of an iteration are finished."""
+        return sum((name, seed) in self._done for seed in self.plan.seeds)
+
+    def count_left(self) -> int:
+        """Return how many planned runs are not finished, were all of them trained."""
+        return sum(len(self.plan.seeds) - self.count_done(name) for name in self.iterations)

@@ -1,0 +1,59 @@
+"""`bench cost`."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.commands.options import iterations_argument
+from bench.figures import format_count
+from bench.iterations import select_iterations
+from bench.records import Cost
+
+
+@click.command("cost")
+@iterations_argument
+def command(iterations: tuple[str, ...]) -> None:
+    """Count parameters and multiply-accumulates (MACs) of one image, layer by layer.
+
+    Runs the iterations' files. Counted by fvcore on an eval-mode copy; 1 MAC = 2 FLOPs. Operators
+    without a formula are listed as uncounted. The receptive field is in input pixels.
+
+    \b
+    bench cost              all iterations
+    bench cost iteration_4  one of them
+    """  # noqa: D301
+    from bench.training.runs import count_iteration
+
+    console = Console()
+    for iteration in select_iterations(iterations):
+        _print_cost(console, iteration.name, count_iteration(iteration))
+
+
+def _print_cost(console: Console, name: str, cost: Cost) -> None:
+    table = Table(title=f"{name}: {format_count(cost.parameters)} parameters")
+    table.add_column("layer")
+    table.add_column("kind")
+    for column in ("output", "parameters", "MACs", "receptive field"):
+        table.add_column(column, justify="right")
+    for layer in cost.layers:
+        table.add_row(
+            layer.name,
+            layer.kind,
+            " x ".join(map(str, layer.output_shape)),
+            format_count(layer.parameters),
+            format_count(layer.macs),
+            "-" if layer.receptive_field is None else str(layer.receptive_field),
+        )
+    table.add_section()
+    table.add_row("total", "", "", format_count(cost.parameters), format_count(cost.macs), "")
+    console.print(table)
+    uncounted = ", ".join(f"{o.operator} ({o.calls})" for o in cost.uncounted) or "none"
+    console.print(
+        f"{format_count(cost.parameters)} parameters (about {round(cost.parameters / 1000)}k), "
+        f"{format_count(cost.reached_parameters)} reached by a gradient; "
+        f"{format_count(cost.macs)} MACs = {format_count(2 * cost.macs)} FLOPs an image; "
+        f"uncounted operators: {uncounted}\n",
+        highlight=False,
+    )

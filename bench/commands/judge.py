@@ -1,0 +1,58 @@
+"""`bench judge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.commands.options import (
+    challenge_option,
+    find_challenge,
+    find_ledger,
+    iterations_argument,
+    ledger_option,
+    read_selection,
+)
+from bench.figures import format_count
+from bench.iterations import select_iterations
+from bench.records import Answer
+from bench.verdict import Verdict, judge_all
+
+STYLES = {Answer.HOLDS: "bold green", Answer.FAILS: "bold red", Answer.UNDECIDED: "bold yellow"}
+
+
+@click.command("judge")
+@iterations_argument
+@challenge_option
+@ledger_option
+def command(iterations: tuple[str, ...], dataset: str, ledger: Path | None) -> None:
+    """Say what the recorded runs show of each iteration, under each set of conditions.
+
+    HOLDS: at least 90 % of seeds reach the target in every one of the last 3 epochs, and the budget
+    is kept. FAILS: they do not. UNDECIDED: more seeds are needed; it says how many. The chance of a
+    wrong HOLDS or FAILS is at most 5 %, however often you look.
+    """
+    folder = find_ledger(ledger)
+    challenge = find_challenge(dataset, folder)
+    verdicts: list[Verdict] = []
+    for iteration in select_iterations(iterations):
+        selection = read_selection(folder, challenge, iteration)
+        verdicts += judge_all(selection, iteration, challenge)
+    print_verdicts(Console(), verdicts)
+
+
+def print_verdicts(console: Console, verdicts: list[Verdict]) -> None:
+    """Print one row a verdict."""
+    table = Table("iteration", "verdict", "why", "parameters", "conditions")
+    for verdict in verdicts:
+        table.add_row(
+            verdict.iteration,
+            f"[{STYLES[verdict.answer]}]{verdict.answer}[/]",
+            verdict.why,
+            format_count(verdict.budget.parameters) if verdict.budget else "-",
+            str(verdict.evidence.conditions) if verdict.evidence else "-",
+        )
+    console.print(table)

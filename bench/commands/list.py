@@ -1,0 +1,42 @@
+"""`bench list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from bench.commands.options import (
+    challenge_option,
+    find_challenge,
+    find_ledger,
+    ledger_option,
+    read_selection,
+)
+from bench.iterations import list_iterations
+
+
+@click.command("list")
+@challenge_option
+@ledger_option
+def command(dataset: str, ledger: Path | None) -> None:
+    """List the iterations, what each adds, and how many runs are recorded of it."""
+    folder = find_ledger(ledger)
+    challenge = find_challenge(dataset, folder)
+    table = Table("iteration", "adds", "epochs", "batch", "precision", "runs", "fingerprint")
+    for iteration in list_iterations():
+        selection = read_selection(folder, challenge, iteration)
+        runs = sum(len(e.runs) + len(e.waiting) for e in selection.evidence)
+        stale = f" + {selection.stale} stale" if selection.stale else ""
+        table.add_row(
+            iteration.name,
+            iteration.narrative.title,
+            str(iteration.recipe.epochs),
+            str(iteration.recipe.batch_size),
+            iteration.recipe.precision,
+            f"{runs}{stale}",
+            iteration.fingerprint[:12],
+        )
+    Console().print(table)

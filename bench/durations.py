@@ -1,0 +1,23 @@
+"""Durations as a user writes them."""
+
+from __future__ import annotations
+
+import re
+
+from bench.errors import SettingsError
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds of `90s`, `20m`, `1h30m`.
+
+    Raises:
+        SettingsError: the text is not a duration, or is zero.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if total == 0:
+        raise SettingsError(f"--time-budget {text}: not a duration; write 90s, 20m or 1h30m")
+    return float(total)

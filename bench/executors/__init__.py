@@ -1,0 +1,1 @@
+"""Where runs happen: a process per core, or one process on a GPU."""

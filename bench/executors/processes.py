@@ -1,0 +1,171 @@
+"""A pool of worker processes of one thread each, and what they report while they train.
+
+A run depends on its unit alone, so its numbers are the same whatever the number of workers. Workers
+end with their parent: each watches one end of a pipe whose other end only the parent holds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+import torch
+from msgspec import Struct
+
+from bench.errors import BenchError
+from bench.records import EpochScore, Run
+from bench.training.allocator import keep_freed_memory
+from bench.training.runs import Trainer, Unit
+
+ATTEMPTS = 3
+"""How often a unit may take its worker down before it is given up."""
+
+
+class EpochDone(Struct, frozen=True, kw_only=True):
+    """A worker's report that one epoch (counted from 1) of one run is finished."""
+
+    iteration: str
+    seed: int
+    epoch: int
+    score: EpochScore
+
+
+class WorkerPool:
+    """Trains units on `workers` processes; closing it ends them at once."""
+
+    def __init__(
+        self, *, dataset: str, folder: Path | None, device: torch.device, workers: int
+    ) -> None:
+        self.workers = workers
+        self._dataset, self._folder, self._device = dataset, folder, device
+        self._context = _choose_context()
+        self._reports: SimpleQueue[EpochDone] = self._context.SimpleQueue()
+        self._units: dict[Future[Run], Unit] = {}
+        self._attempts: dict[tuple[str, int], int] = {}
+        self._start()
+
+    @property
+    def in_flight(self) -> int:
+        """Number of units handed out and not yet back."""
+        return len(self._units)
+
+    def submit(self, unit: Unit) -> None:
+        """Hand a unit to the next free worker."""
+        self._units[self._executor.submit(_train, unit)] = unit
+
+    def collect(self, *, timeout_seconds: float) -> tuple[list[Run], list[EpochDone]]:
+        """Wait for runs, at most as long as given; return them and the epochs reported since.
+
+        A worker that was killed is replaced, and the units it took down start again from their
+        seeds.
+
+        Raises:
+            BenchError: a unit has taken its worker down three times, or its file cannot be run.
+        """
+        done, _ = wait(self._units, timeout=timeout_seconds, return_when=FIRST_COMPLETED)
+        runs = []
+        broken = False
+        for future in done:
+            if isinstance(future.exception(), BrokenProcessPool):
+                broken = True
+                continue
+            runs.append(future.result())
+            del self._units[future]
+        if broken:
+            self._restart()
+        return runs, self._drain()
+
+    def close(self) -> None:
+        """End all workers at once, units in flight included."""
+        self._lifeline.close()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self) -> None:
+        reader, self._lifeline = self._context.Pipe(duplex=False)
+        self._executor = ProcessPoolExecutor(
+            max_workers=self.workers,
+            mp_context=self._context,
+            initializer=_start_worker,
+            initargs=(self._dataset, self._folder, str(self._device), reader, self._reports),
+        )
+
+    def _restart(self) -> None:
+        self.close()
+        units = list(self._units.values())
+        self._units.clear()
+        self._start()
+        for unit in units:
+            key = unit.iteration.name, unit.seed
+            self._attempts[key] = self._attempts.get(key, 0) + 1
+            if self._attempts[key] >= ATTEMPTS:
+                raise BenchError(
+                    f"{key[0]} seed {key[1]}: took its worker down {ATTEMPTS} times (out of "
+                    "memory?); use fewer --workers. Finished runs are in the ledger"
+                )
+            self.submit(unit)
+
+    def _drain(self) -> list[EpochDone]:
+        reports = []
+        while not self._reports.empty():
+            reports.append(self._reports.get())
+        return reports
+
+
+def _choose_context() -> BaseContext:
+    """Prefer a fork server that has imported torch once; elsewhere spawn."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.training.runs"])
+    return context
+
+
+_worker: _Worker
+
+
+class _Worker:
+    """What one worker process holds between units."""
+
+    def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone]) -> None:
+        self._trainer, self._reports = trainer, reports
+
+    def train(self, unit: Unit) -> Run:
+        def report(epoch: int, score: EpochScore) -> None:
+            self._reports.put(
+                EpochDone(iteration=unit.iteration.name, seed=unit.seed, epoch=epoch, score=score)
+            )
+
+        return self._trainer.train(unit, report)
+
+
+def _start_worker(
+    dataset: str,
+    folder: Path | None,
+    device: str,
+    lifeline: Connection,
+    reports: SimpleQueue[EpochDone],
+) -> None:
+    global _worker
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    for interruption in (signal.SIGINT, signal.SIGTERM):  # the parent decides, on the pipe
+        signal.signal(interruption, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    _worker = _Worker(Trainer(dataset, folder, torch.device(device)), reports)
+
+
+def _end_with_parent(lifeline: Connection) -> None:
+    lifeline.poll(None)
+    os._exit(0)
+
+
+def _train(unit: Unit) -> Run:
+    return _worker.train(unit)

@@ -1,0 +1,89 @@
+"""What a user sees while runs are trained: a live table, or one line a run where no one watches."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bench.campaign import Campaign
+from bench.figures import format_accuracy, format_seconds
+from bench.records import EpochScore, Run
+
+
+class Progress:
+    """Runs done, seeds per minute, current accuracies and time left, per iteration.
+
+    Use as a context manager around the training; the live table disappears when it ends.
+    """
+
+    def __init__(self, console: Console, campaign: Campaign) -> None:
+        self._console, self._campaign = console, campaign
+        self._start = time.monotonic()
+        self._finished = 0
+        self._flying: dict[tuple[str, int], tuple[int, EpochScore]] = {}
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._watched = console.is_terminal
+
+    def __enter__(self) -> Progress:
+        if self._watched:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._watched:
+            self._live.stop()
+
+    def note_epoch(self, iteration: str, seed: int, epoch: int, score: EpochScore) -> None:
+        """Show a finished epoch of a run in flight."""
+        self._flying[iteration, seed] = epoch, score
+
+    def note_run(self, run: Run) -> None:
+        """Show a finished run."""
+        self._flying.pop((run.iteration, run.seed), None)
+        self._finished += 1
+        window = run.epochs[-self._campaign.challenge.window :]
+        final = " ".join(format_accuracy(e.validation_correct, e.validation_total) for e in window)
+        self._console.print(
+            f"{run.iteration} seed {run.seed}: {run.status}, final epochs {final or '-'}; "
+            f"{format_seconds(run.wall_seconds)}; {self._describe_rate()}",
+            highlight=False,
+        )
+
+    def refresh(self) -> None:
+        """Redraw the live table."""
+        if self._watched:
+            self._live.update(Group(self._render_table(), Text(self._describe_rate())))
+
+    def _describe_rate(self) -> str:
+        elapsed = time.monotonic() - self._start
+        rate = self._finished / elapsed * 60 if elapsed else 0.0
+        left = self._campaign.count_left()
+        if not self._finished:
+            return f"{left} runs to go at most"
+        remaining = format_seconds(left / rate * 60)
+        return f"{rate:.2f} seeds a minute, {left} runs to go at most, {remaining} left"
+
+    def _render_table(self) -> Table:
+        table = Table("iteration", "verdict", "runs", "", "now training")
+        planned = len(self._campaign.plan.seeds)
+        for name, iteration in self._campaign.iterations.items():
+            done = self._campaign.count_done(name)
+            flying = [
+                f"seed {seed}: epoch {epoch}/{iteration.recipe.epochs} "
+                f"{format_accuracy(score.validation_correct, score.validation_total)}"
+                for (flying_name, seed), (epoch, score) in self._flying.items()
+                if flying_name == name
+            ]
+            table.add_row(
+                name,
+                str(self._campaign.verdict(name).answer),
+                f"{done}/{planned}",
+                ProgressBar(total=planned, completed=done, width=20),
+                ", ".join(flying),
+            )
+        return table
