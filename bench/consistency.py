@@ -206,12 +206,19 @@ def binomial_bounds(successes: int, trials: int, *, confidence: float) -> tuple[
 
 def mean_interval(values: Sequence[float], *, confidence: float) -> tuple[float, float, float]:
     """Return the mean and its two-sided Student-t bounds; the bounds are NaN below two values."""
-    sample = np.asarray(values, dtype=float)
-    mean = float(sample.mean())
-    if len(sample) < 2:
-        return mean, float("nan"), float("nan")
-    reach = stats.t.isf((1.0 - confidence) / 2.0, len(sample) - 1) * stats.sem(sample)
-    return mean, mean - float(reach), mean + float(reach)
+    if len(values) < 2:
+        return float(np.mean(values)), float("nan"), float("nan")
+    mean, reach = student_reach(values, confidence=confidence)
+    return float(mean), float(mean - reach), float(mean + reach)
+
+
+def student_reach(samples: ArrayLike, *, confidence: float) -> tuple[Floats, Floats]:
+    """Return the means over the last axis and how far their Student-t bounds lie on either side."""
+    values = np.asarray(samples, float)
+    degrees = values.shape[-1] - 1
+    standard_error = values.std(axis=-1, ddof=1) / np.sqrt(degrees + 1)
+    quantile = stats.t.isf((1.0 - confidence) / 2.0, degrees)
+    return values.mean(axis=-1), np.asarray(quantile * standard_error)
 
 
 def adjust_holm(p_values: ArrayLike) -> Floats:

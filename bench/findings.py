@@ -65,8 +65,8 @@ class Summary(Struct, frozen=True, kw_only=True):
 
     `scored` runs have a whole final window; means are over those, and `None` without any.
     `optimism` is the mean of (best epoch - mean of the window), `training_gap` training minus
-    validation accuracy in the last epoch. Both best accuracies are over runs with any epoch; `wall_seconds`
-    adds up all runs.
+    validation accuracy in the last epoch. Both best accuracies are over runs with any epoch;
+    `wall_seconds` adds up all runs.
     """
 
     runs: int

@@ -124,11 +124,22 @@ class Machine(Struct, frozen=True, kw_only=True, gc=False):
     dirty: bool | None
 
 
+class Mistake(Struct, frozen=True, array_like=True, gc=False):
+    """A validation image that a network got wrong: its index, its digit, the digit it was taken for.
+
+    Written as a list of these three numbers.
+    """
+
+    index: int
+    label: int
+    predicted: int
+
+
 class Run(Struct, frozen=True, kw_only=True, gc=False):
     """One training of one iteration from one seed.
 
-    `dataset` is the SHA-256 of the decoded tensors, `misclassified` holds for each of the last
-    epochs of the window the indices of the validation images the network got wrong.
+    `dataset` is the SHA-256 of the decoded tensors; `mistakes` holds those of each epoch of the
+    final window, oldest first, by ascending index.
     """
 
     format: int
@@ -142,6 +153,6 @@ class Run(Struct, frozen=True, kw_only=True, gc=False):
     cost: Cost
     status: Status
     epochs: tuple[EpochScore, ...]
-    misclassified: tuple[tuple[int, ...], ...]
+    mistakes: tuple[tuple[Mistake, ...], ...]
     started: str
     wall_seconds: float

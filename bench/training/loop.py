@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from bench.augmentation import apply_affine, draw_affine
 from bench.datasets import Dataset
-from bench.records import EpochScore, Status
+from bench.records import EpochScore, Mistake, Status
 from bench.training.optimizers import WeightAverage, build_optimizer
 from bench.training.streams import derive_seed, make_generator
 from models.recipe import Recipe
@@ -28,11 +28,11 @@ EpochReport = Callable[[int, EpochScore], None]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Training:
-    """What training one network gave; `misclassified` of the last epochs, oldest first."""
+    """What training one network gave; `mistakes` of the last epochs, oldest first."""
 
     status: Status
     epochs: tuple[EpochScore, ...]
-    misclassified: tuple[tuple[int, ...], ...]
+    mistakes: tuple[tuple[Mistake, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +61,7 @@ class Evaluation:
     correct: int
     total: int
     loss: float
-    misclassified: tuple[int, ...]
+    mistakes: tuple[Mistake, ...]
 
 
 def place_dataset(dataset: Dataset, device: torch.device) -> tuple[ResidentImages, ResidentImages]:
@@ -128,7 +128,7 @@ class _Loop:
         self, validation: ResidentImages, *, window: int, report: EpochReport | None
     ) -> Training:
         scores: list[EpochScore] = []
-        misclassified: list[tuple[int, ...]] = []
+        mistakes: list[tuple[Mistake, ...]] = []
         for epoch in range(1, self._recipe.epochs + 1):
             start = time.perf_counter()
             correct, loss = self._train_epoch(epoch)
@@ -137,7 +137,7 @@ class _Loop:
                 return Training(
                     status=Status.DIVERGED,
                     epochs=tuple(scores),
-                    misclassified=tuple(misclassified[-window:]),
+                    mistakes=tuple(mistakes[-window:]),
                 )
             scores.append(
                 EpochScore(
@@ -150,13 +150,13 @@ class _Loop:
                     seconds=round(time.perf_counter() - start, 3),
                 )
             )
-            misclassified.append(score.misclassified)
+            mistakes.append(score.mistakes)
             if report is not None:
                 report(epoch, scores[-1])
         return Training(
             status=Status.FINISHED,
             epochs=tuple(scores),
-            misclassified=tuple(misclassified[-window:]),
+            mistakes=tuple(mistakes[-window:]),
         )
 
     def _evaluate(self, validation: ResidentImages) -> Evaluation:
@@ -210,7 +210,7 @@ def evaluate(
 ) -> Evaluation:
     """Score the network in evaluation mode; the loss is the mean cross-entropy in nats."""
     network.eval()
-    wrong: list[Tensor] = []
+    predicted: list[Tensor] = []
     loss_sum = torch.zeros((), dtype=torch.float64, device=data.images.device)
     for start in range(0, len(data.labels), EVALUATION_BATCH):
         chosen = slice(start, start + EVALUATION_BATCH)
@@ -218,15 +218,21 @@ def evaluate(
             scores = network(data.normalise(data.pixels(chosen))).float()
         labels = data.labels[chosen]
         loss_sum += F.cross_entropy(scores, labels, reduction="sum")
-        wrong.append(scores.argmax(dim=1) != labels)
-    misclassified = torch.cat(wrong).nonzero().flatten().tolist()
+        predicted.append(scores.argmax(dim=1))
+    mistakes = _list_mistakes(torch.cat(predicted), data.labels)
     total = len(data.labels)
     return Evaluation(
-        correct=total - len(misclassified),
+        correct=total - len(mistakes),
         total=total,
         loss=float(loss_sum) / total,
-        misclassified=tuple(misclassified),
+        mistakes=mistakes,
     )
+
+
+def _list_mistakes(predicted: Tensor, labels: Tensor) -> tuple[Mistake, ...]:
+    index = (predicted != labels).nonzero().flatten()
+    columns = torch.stack([index, labels[index], predicted[index]], dim=1)
+    return tuple(Mistake(*row) for row in columns.tolist())
 
 
 def _autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -66,7 +66,7 @@ class Trainer:
             cost=unit.cost,
             status=result.status,
             epochs=result.epochs,
-            misclassified=result.misclassified,
+            mistakes=result.mistakes,
             started=started.isoformat(timespec="seconds"),
             wall_seconds=round(time.perf_counter() - clock, 3),
         )

@@ -1,0 +1,83 @@
+"""Everything a user or a CI job runs: `nox -s bench`, then look at reports/index.html."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_venv = "yes"
+nox.options.default_venv_backend = "virtualenv"
+
+CONSTRAINTS = ("-c", "constraints.txt")
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, *requirements: str, groups: tuple[str, ...] = ()) -> None:
+    """Install the project and more, at the pinned versions."""
+    wanted = list(nox.project.dependency_groups(PROJECT, *groups)) if groups else []
+    session.install(*CONSTRAINTS, *requirements, *wanted)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Train until decided, judge, write the page: `nox -s bench -- --help` lists the options."""
+    install(session, "-e", ".[train]")
+    session.run("bench", "run", *session.posargs)
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Write reports/index.html from the ledger alone, without torch."""
+    install(session, "-e", ".")
+    session.run("bench", "report", *session.posargs)
+
+
+@nox.session
+def gate(session: nox.Session) -> None:
+    """Exit 0 when the required iterations HOLD, 1 FAILS, 3 UNDECIDED or stale, 2 usage."""
+    install(session, "-e", ".")
+    command = [Path(session.bin) / "bench", "gate", *session.posargs]
+    code = subprocess.run(command, check=False).returncode
+    if code:
+        sys.exit(code)  # nox itself knows only 0 and 1
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Pass the tests, two processes at a time."""
+    install(session, "-e", ".[train]", groups=("test",))
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, style, types and the directions of imports."""
+    install(session, "-e", ".[train]", groups=("lint",))
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session(default=False)
+def calibrate(session: nox.Session) -> None:
+    """Measure the error rates of the verdict by simulation; writes docs/calibration.md."""
+    install(session, "-e", ".")
+    session.run("python", "-m", "bench.calibration", "--output", "docs/calibration.md")
+
+
+@nox.session(default=False, python=["3.11"])
+def minimums(session: nox.Session) -> None:
+    """Pass the tests with the oldest versions that pyproject.toml allows."""
+    floors = [
+        requirement.replace(">=", "==")
+        for requirement in PROJECT["project"]["dependencies"]
+        + PROJECT["project"]["optional-dependencies"]["train"]
+    ]
+    session.install("-e", ".[train]", *nox.project.dependency_groups(PROJECT, "test"), *floors)
+    session.run("pytest", "-n", "2", *session.posargs)

@@ -1,0 +1,30 @@
+"""Where the tests find MNIST, and what several of them share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+_RAW = Path("MNIST", "raw")
+
+
+def _find_mnist() -> Path | None:
+    named = os.environ.get("BENCH_DATA")
+    candidates = [Path(named)] if named else []
+    candidates += [ROOT / "data", ROOT.parent / "shared" / "mnist"]
+    for folder in candidates:
+        if any((folder / _RAW).glob("train-images-idx3-ubyte*")):
+            return folder.resolve()
+    return None
+
+
+@pytest.fixture(scope="session")
+def mnist_folder() -> Path:
+    """The folder of real MNIST; tests that need it are skipped where there is none."""
+    folder = _find_mnist()
+    if folder is None:
+        pytest.skip("MNIST is not on this machine: name its folder in BENCH_DATA")
+    return folder

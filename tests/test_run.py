@@ -1,0 +1,269 @@
+"""`bench run` from the command line: the same numbers on any number of workers, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.ledger import read_ledger
+from bench.records import Run
+
+BENCH = [sys.executable, "-m", "bench"]
+VOLATILE = ("started", "wall_seconds", "checksum")
+
+
+def command(folder: Path, *arguments: str, iteration: str = "iteration_1") -> list[str]:
+    return [
+        *BENCH, "run", iteration, "--dataset", "digits", "--device", "cpu",
+        "--ledger", str(folder / "ledger"), "--page", str(folder / "index.html"), *arguments,
+    ]  # fmt: skip
+
+
+def bench_run(
+    folder: Path, *arguments: str, iteration: str = "iteration_1"
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(folder, *arguments, iteration=iteration),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def ledger_file(folder: Path, iteration: str = "iteration_1") -> Path:
+    return folder / "ledger" / "digits" / f"{iteration}.jsonl"
+
+
+def read_runs(folder: Path, iteration: str = "iteration_1") -> tuple[Run, ...]:
+    return read_ledger(ledger_file(folder, iteration)).runs
+
+
+def stable_lines(folder: Path, iteration: str) -> list[dict[str, object]]:
+    """Return the ledger's lines by seed, without time stamps and seconds."""
+    lines = []
+    for text in ledger_file(folder, iteration).read_text().splitlines():
+        line = {k: v for k, v in json.loads(text).items() if k not in VOLATILE}
+        for epoch in line["epochs"]:
+            del epoch["seconds"]
+        lines.append(line)
+    return sorted(lines, key=lambda line: line["seed"])
+
+
+def wait_for_runs(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 240
+    while len(read_runs(folder)) < count:
+        assert process.poll() is None, "ended before it could be interrupted"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def children_of(parent: int) -> list[int]:
+    """Return the processes that descend from one, by /proc."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            parents[int(entry.parent.name)] = int(fields[1])
+    family: list[int] = []
+    frontier = [parent]
+    while frontier:
+        frontier = [pid for pid, ppid in parents.items() if ppid in frontier]
+        family += frontier
+    return family
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < deadline, "workers outlive their parent"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("iteration", ["iteration_1", "iteration_4"])
+def test_the_number_of_workers_changes_no_number(tmp_path: Path, iteration: str) -> None:
+    """One worker and two write the same lines, but for time stamps and seconds."""
+    lines = []
+    for workers in ("1", "2"):
+        folder = tmp_path / workers
+        done = bench_run(
+            folder, "--seeds", "3", "--epochs", "2", "--workers", workers, iteration=iteration
+        )
+        assert done.returncode == 0, done.stderr
+        lines.append(stable_lines(folder, iteration))
+    assert lines[0] == lines[1]
+    assert [line["seed"] for line in lines[0]] == [0, 1, 2]
+
+
+def test_seeds_go_round_robin_over_the_iterations(tmp_path: Path) -> None:
+    """Asked for two iterations, one worker trains seed 0 of each before seed 1 of either."""
+    done = bench_run(tmp_path, "iteration_2", "--seeds", "2", "--epochs", "1", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    order = [
+        line.split(":")[0]
+        for line in done.stderr.splitlines()
+        if line.startswith("iteration_") and " seed " in line
+    ]
+    assert order == [
+        "iteration_1 seed 0",
+        "iteration_2 seed 0",
+        "iteration_1 seed 1",
+        "iteration_2 seed 1",
+    ]
+
+
+def test_a_run_that_is_recorded_is_not_trained_again(tmp_path: Path) -> None:
+    """Started again, the command trains only the seeds that are missing."""
+    assert bench_run(tmp_path, "--seeds", "2", "--epochs", "1").returncode == 0
+    before = ledger_file(tmp_path).read_bytes()
+    again = bench_run(tmp_path, "--seeds", "3", "--epochs", "1")
+    assert again.returncode == 0
+    assert "2 recorded already" in again.stderr
+    assert ledger_file(tmp_path).read_bytes().startswith(before)
+    assert [run.seed for run in read_runs(tmp_path)] == [0, 1, 2]
+
+
+def test_a_killed_command_keeps_its_finished_runs(tmp_path: Path) -> None:
+    """After SIGKILL the finished runs are whole, no worker lives on, and only the rest is trained."""
+    reference = tmp_path / "reference"
+    assert bench_run(reference, "--seeds", "6", "--epochs", "3").returncode == 0
+    killed = subprocess.Popen(
+        command(tmp_path, "--seeds", "6", "--epochs", "3", "--workers", "2"),
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    wait_for_runs(tmp_path, 2, killed)
+    family = children_of(killed.pid)
+    killed.kill()
+    killed.wait()
+    kept = [run.seed for run in read_runs(tmp_path)]
+    before = ledger_file(tmp_path).read_bytes()
+    wait_until_gone(family)
+    done = bench_run(tmp_path, "--seeds", "6", "--epochs", "3")
+    assert done.returncode == 0, done.stderr
+    assert f"{len(kept)} recorded already" in done.stderr
+    assert ledger_file(tmp_path).read_bytes().startswith(before)
+    assert stable_lines(tmp_path, "iteration_1") == stable_lines(reference, "iteration_1")
+
+
+def test_a_killed_worker_is_replaced_and_its_run_repeated(tmp_path: Path) -> None:
+    """SIGKILL of a worker costs time, and no run and no bit."""
+    reference = tmp_path / "reference"
+    assert bench_run(reference, "--seeds", "4", "--epochs", "6").returncode == 0
+    process = subprocess.Popen(
+        command(tmp_path, "--seeds", "4", "--epochs", "6", "--workers", "2"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for_runs(tmp_path, 1, process)
+    worker = max(
+        pid
+        for pid in children_of(process.pid)
+        if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    os.kill(worker, signal.SIGKILL)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert stable_lines(tmp_path, "iteration_1") == stable_lines(reference, "iteration_1")
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_leaves_a_ledger_and_a_page(
+    tmp_path: Path, interruption: signal.Signals
+) -> None:
+    """Ctrl-C and SIGTERM end with exit code 130, the finished runs, and a page made of them."""
+    process = subprocess.Popen(
+        command(tmp_path, "--seeds", "500", "--epochs", "3"), stderr=subprocess.PIPE, text=True
+    )
+    wait_for_runs(tmp_path, 2, process)
+    family = children_of(process.pid)
+    process.send_signal(interruption)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "stopped: interrupted" in errors
+    assert len(read_runs(tmp_path)) >= 2
+    assert (tmp_path / "index.html").stat().st_size > 1000
+    wait_until_gone(family)
+
+
+def test_over_budget_is_decided_after_one_run(tmp_path: Path) -> None:
+    """Until decided, an iteration over its parameter budget costs one seed and no more."""
+    done = bench_run(tmp_path, "--until-decided", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(read_runs(tmp_path)) == 1
+    assert "every iteration is decided" in done.stderr
+
+
+def test_a_spent_time_budget_starts_no_run(tmp_path: Path) -> None:
+    """The runs in flight end, no other is started, and the way to go on is printed."""
+    done = bench_run(
+        tmp_path, "--seeds", "90", "--time-budget", "1s", "--epochs", "1", iteration="iteration_4"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(read_runs(tmp_path, "iteration_4")) < 90
+    assert "the time budget is spent" in done.stderr
+    assert "to go on: bench run iteration_4" in done.stderr
+
+
+def test_tuning_seeds_are_recorded_and_are_no_evidence(tmp_path: Path) -> None:
+    """Seed 1,000,000 trains on a split of the training set and counts for nothing."""
+    done = bench_run(tmp_path, "--seeds", "1000000-1000000", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    (run,) = read_runs(tmp_path)
+    assert run.epochs[0].training_total == 1198
+    judged = subprocess.run(
+        [*BENCH, "judge", "iteration_1", "--dataset", "digits", "--ledger", tmp_path / "ledger"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "UNDECIDED" in judged.stdout
+
+
+def test_without_mnist_the_digits_are_trained_and_the_notice_is_loud(tmp_path: Path) -> None:
+    """auto falls back with a notice that says what could not be had; mnist is an error."""
+    environment = {k: v for k, v in os.environ.items() if k != "BENCH_DATA"}
+    environment |= dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
+    environment |= {"PYTHONPATH": str(Path(__file__).parent.parent), "no_proxy": ""}
+    arguments = ["--seeds", "1", "--epochs", "1", "--ledger", "ledger", "--page", "index.html"]
+    done = subprocess.run(
+        [*BENCH, "run", "iteration_1", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "MNIST COULD NOT BE HAD" in done.stderr
+    assert "It says nothing about MNIST" in " ".join(done.stderr.replace("│", " ").split())
+    assert (tmp_path / "ledger" / "digits" / "iteration_1.jsonl").exists()
+    refused = subprocess.run(
+        [*BENCH, "run", "iteration_1", "--dataset", "mnist", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "could not be downloaded; put its four" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
