@@ -1,0 +1,94 @@
+"""From verdicts to `reports/index.html`: one file, the same bytes for the same evidence."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bench.errors import BenchError
+from bench.iterations import Iteration
+from bench.records import Challenge
+from bench.report.charts import draw_accuracy
+from bench.report.view import compose_page
+from bench.verdict import Verdict
+
+TEMPLATES = Path(__file__).parent / "templates"
+READABLE = 0o644
+"""A temporary file is private; the page is for everyone who may read the folder."""
+
+
+def render_page(
+    verdicts: Sequence[Verdict],
+    iterations: Sequence[Iteration],
+    challenge: Challenge,
+    *,
+    missing_mnist: bool = False,
+) -> str:
+    """Return the page on the given verdicts, in their order, as self-contained HTML.
+
+    Each verdict's iteration must be among `iterations`; an iteration without a verdict is not
+    shown. `missing_mnist` says on the page that MNIST could not be had.
+    """
+    page = compose_page(verdicts, iterations, challenge, missing_mnist=missing_mnist)
+    template = _make_environment().get_template("page.html.j2")
+    return template.render(page=page)
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write the page whole or not at all: beside its place first, then moved there.
+
+    Raises:
+        BenchError: the folder or the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, html.encode("utf-8"))
+    except OSError as error:
+        raise BenchError(
+            f"{path}: the page cannot be written ({error.strerror}); "
+            "name a file in a folder that you may write to"
+        ) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).chmod(READABLE)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["code_spans"] = mark_code_spans
+    environment.globals["draw_accuracy"] = draw_accuracy
+    return environment
+
+
+def mark_code_spans(text: str) -> Markup:
+    """Return text in which what stands between backticks is code, and all else is escaped."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick without its partner is a backtick
+        return Markup("{}").format(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part
+        for place, part in enumerate(parts)
+    )

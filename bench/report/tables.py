@@ -1,0 +1,282 @@
+"""Tables of the page: rows of text, made from records and findings."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bench.consistency import Decision
+from bench.evidence import Evidence, run_holds
+from bench.figures import format_accuracy, format_count, format_percent, format_seconds
+from bench.findings import ClaimComparison
+from bench.records import Challenge, Cost, EpochScore, Machine, Run, Status
+from bench.report.wording import (
+    ABSENT,
+    SYMBOLS,
+    format_exact_percent,
+    format_logarithm,
+    format_number,
+    format_points,
+    format_seeds,
+)
+from models.recipe import Recipe
+
+SHORT_COMMIT = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """A heading; numbers are set to the right."""
+
+    heading: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Table:
+    """A caption, headings and rows; the first cell of a row is its heading."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def tabulate_claim(comparisons: tuple[ClaimComparison, ...]) -> Table:
+    """Return where the claimed accuracies fall among the seeds' best epochs."""
+    return Table(
+        caption="The claim against the best epoch of every seed: it holds when it lies between "
+        "lowest and highest, widened by one standard deviation on either side.",
+        columns=(
+            Column(heading="Best accuracy"),
+            Column(heading="Claimed", numeric=True),
+            Column(heading="Lowest seed", numeric=True),
+            Column(heading="Highest seed", numeric=True),
+            Column(heading="Std. deviation", numeric=True),
+            Column(heading="Claim"),
+        ),
+        rows=tuple(_claim_row(comparison) for comparison in comparisons),
+    )
+
+
+def _claim_row(comparison: ClaimComparison) -> tuple[str, ...]:
+    best = comparison.best
+    deviation = best.deviation if best else None
+    return (
+        comparison.measure,
+        format_percent(comparison.claimed),
+        format_percent(best.lowest) if best else ABSENT,
+        format_percent(best.highest) if best else ABSENT,
+        ABSENT if deviation is None else format_points(deviation).removeprefix("+"),
+        f"{SYMBOLS[comparison.answer]} {comparison.answer}",
+    )
+
+
+def tabulate_decision(decision: Decision) -> Table:
+    """Return both martingales now, when they decided, and what they must reach."""
+    threshold = format_logarithm(decision.log_threshold)
+    rows = (("HOLDS", decision.log_holds), ("FAILS", decision.log_fails))
+    decided = decision.decided_after
+    return Table(
+        caption="Natural logarithm of the evidence ratio. The first to reach what is needed "
+        "decides; later seeds do not undo it.",
+        columns=(
+            Column(heading="For"),
+            Column(heading="After the last seed", numeric=True),
+            Column(heading="When decided", numeric=True),
+            Column(heading="Needed", numeric=True),
+        ),
+        rows=tuple(
+            (
+                answer,
+                format_logarithm(logs[-1]) if logs else ABSENT,
+                format_logarithm(logs[decided - 1]) if decided else ABSENT,
+                threshold,
+            )
+            for answer, logs in rows
+        ),
+    )
+
+
+def tabulate_accuracies(runs: tuple[Run, ...], epochs: int) -> Table:
+    """Return the validation accuracy of every seed by epoch, in per cent."""
+    return Table(
+        caption="Validation accuracy by seed and epoch, in per cent, cut off and not rounded.",
+        columns=(
+            Column(heading="Seed", numeric=True),
+            *(Column(heading=str(epoch), numeric=True) for epoch in range(1, epochs + 1)),
+        ),
+        rows=tuple(
+            (str(run.seed), *_pad([_accuracy(epoch) for epoch in run.epochs], epochs))
+            for run in runs
+        ),
+    )
+
+
+def _accuracy(epoch: EpochScore) -> str:
+    return format_accuracy(epoch.validation_correct, epoch.validation_total).removesuffix(" %")
+
+
+def _pad(cells: list[str], length: int) -> list[str]:
+    return cells + [ABSENT] * (length - len(cells))
+
+
+def tabulate_runs(evidence: Evidence, challenge: Challenge) -> Table:
+    """Return one row a run: what it did in its last epochs, at best, and in training."""
+    return Table(
+        caption=_caption_runs(evidence, challenge),
+        columns=(
+            Column(heading="Seed", numeric=True),
+            Column(heading="Run"),
+            Column(heading=f"Correct in the last {challenge.window}", numeric=True),
+            Column(heading="Best epoch", numeric=True),
+            Column(heading="Training accuracy, last epoch", numeric=True),
+            Column(heading="Time", numeric=True),
+        ),
+        rows=tuple(_run_row(run, challenge) for run in evidence.runs),
+    )
+
+
+def _caption_runs(evidence: Evidence, challenge: Challenge) -> str:
+    totals = {epoch.validation_total for run in evidence.runs for epoch in run.epochs}
+    needed = " or ".join(
+        f"{format_count(challenge.required(total))} of {format_count(total)}"
+        for total in sorted(totals)
+    )
+    runs = format_number(len(evidence.runs), "run")
+    if not needed:
+        return f"{runs}; none finished an epoch."
+    return f"{runs}. The target, {format_exact_percent(challenge.target)}, is {needed} correct."
+
+
+def _run_row(run: Run, challenge: Challenge) -> tuple[str, ...]:
+    if not run.epochs:
+        return (str(run.seed), name_outcome(run, challenge), ABSENT, ABSENT, ABSENT, _time(run))
+    final = run.epochs[-challenge.window :]
+    best = max(run.epochs, key=lambda epoch: epoch.validation_correct)
+    last = run.epochs[-1]
+    return (
+        str(run.seed),
+        name_outcome(run, challenge),
+        "  ".join(format_count(epoch.validation_correct) for epoch in final),
+        f"{format_count(best.validation_correct)} (epoch {run.epochs.index(best) + 1})",
+        format_accuracy(last.training_correct, last.training_total),
+        _time(run),
+    )
+
+
+def _time(run: Run) -> str:
+    return format_seconds(run.wall_seconds)
+
+
+def name_outcome(run: Run, challenge: Challenge) -> str:
+    """Return whether a run holds, or that it diverged."""
+    if run.status is Status.DIVERGED:
+        return f"diverged in epoch {len(run.epochs) + 1}"
+    return "holds" if run_holds(run, challenge) else "does not hold"
+
+
+def tabulate_layers(cost: Cost) -> Table:
+    """Return the network layer by layer in calling order, for one image."""
+    return Table(
+        caption="Layers in calling order, for one image.",
+        columns=(
+            Column(heading="Layer"),
+            Column(heading="Kind"),
+            Column(heading="Output", numeric=True),
+            Column(heading="Parameters", numeric=True),
+            Column(heading="MACs", numeric=True),
+            Column(heading="Receptive field", numeric=True),
+        ),
+        rows=tuple(
+            (
+                layer.name,
+                layer.kind,
+                " × ".join(map(str, layer.output_shape)),
+                format_count(layer.parameters),
+                format_count(layer.macs),
+                ABSENT
+                if layer.receptive_field is None
+                else f"{layer.receptive_field} × {layer.receptive_field}",
+            )
+            for layer in cost.layers
+        ),
+    )
+
+
+def tabulate_uncounted(cost: Cost) -> Table | None:
+    """Return the operators that are not in the MACs, `None` when all are."""
+    if not cost.uncounted:
+        return None
+    return Table(
+        caption="Operators that the counter has no formula for: not in the MACs.",
+        columns=(Column(heading="Operator"), Column(heading="Calls", numeric=True)),
+        rows=tuple((each.operator, format_count(each.calls)) for each in cost.uncounted),
+    )
+
+
+def tabulate_recipe(recipe: Recipe) -> Table:
+    """Return every field of a recipe, whatever its types, as setting and value."""
+    return Table(
+        caption="How the network is trained.",
+        columns=(Column(heading="Setting"), Column(heading="Value")),
+        rows=tuple(_flatten_fields(recipe, "")),
+    )
+
+
+def _flatten_fields(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for field in dataclasses.fields(value):
+        name = prefix + field.name.replace("_", " ")
+        inner = getattr(value, field.name)
+        if dataclasses.is_dataclass(inner):
+            yield name, type(inner).__name__
+            yield from _flatten_fields(inner, f"{name}: ")
+        else:
+            yield name, _format_value(inner)
+
+
+def _format_value(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(_format_value(element) for element in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def tabulate_machines(runs: tuple[Run, ...]) -> Table:
+    """Return the machines that trained the runs, and which seeds each trained."""
+    seeds: dict[Machine, list[int]] = defaultdict(list)
+    for run in runs:
+        seeds[run.machine].append(run.seed)
+    return Table(
+        caption="Where the runs were trained: moves bits and seconds only.",
+        columns=tuple(
+            Column(heading=heading)
+            for heading in (
+                "Device", "Driver", "Processor", "System", "torch", "Python", "Commit", "Seeds"
+            )
+        ),
+        rows=tuple(
+            (
+                machine.device,
+                machine.driver or ABSENT,
+                machine.processor,
+                machine.system,
+                machine.torch,
+                machine.python,
+                _name_commit(machine),
+                format_seeds(trained),
+            )
+            for machine, trained in seeds.items()
+        ),
+    )  # fmt: skip
+
+
+def _name_commit(machine: Machine) -> str:
+    if machine.commit is None:
+        return "not recorded"
+    return machine.commit[:SHORT_COMMIT] + (" with uncommitted changes" if machine.dirty else "")
