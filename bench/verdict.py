@@ -118,7 +118,7 @@ def _explain_budget(budget: Budget) -> str:
 
 def _explain_absence(selection: Selection, name: str) -> str:
     if any(evidence.waiting for evidence in selection.evidence):
-        return f"seed 0 is missing; run `bench run {name} --seeds 0`"
+        return f"seed 0 is missing; run `bench run {name} --seeds 0-0`"
     if selection.stale:
         return (
             f"stale: {selection.stale} runs are of other code (network, recipe or engine "
