@@ -125,7 +125,7 @@ class Machine(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Mistake(Struct, frozen=True, array_like=True, gc=False):
-    """A validation image that a network got wrong: its index, its digit, the digit it was taken for.
+    """A validation image that a network got wrong: index, true digit, digit it was taken for.
 
     Written as a list of these three numbers.
     """

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.commands.options import iterations_argument
+from bench.commands.terminal import make_console
 from bench.figures import format_count
 from bench.iterations import select_iterations
 from bench.records import Cost
@@ -26,7 +27,7 @@ def command(iterations: tuple[str, ...]) -> None:
     """  # noqa: D301
     from bench.training.runs import count_iteration
 
-    console = Console()
+    console = make_console()
     for iteration in select_iterations(iterations):
         _print_cost(console, iteration.name, count_iteration(iteration))
 

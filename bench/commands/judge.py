@@ -16,6 +16,7 @@ from bench.commands.options import (
     ledger_option,
     read_selection,
 )
+from bench.commands.terminal import make_console
 from bench.figures import format_count
 from bench.iterations import select_iterations
 from bench.records import Answer
@@ -41,7 +42,7 @@ def command(iterations: tuple[str, ...], dataset: str, ledger: Path | None) -> N
     for iteration in select_iterations(iterations):
         selection = read_selection(folder, challenge, iteration)
         verdicts += judge_all(selection, iteration, challenge)
-    print_verdicts(Console(), verdicts)
+    print_verdicts(make_console(), verdicts)
 
 
 def print_verdicts(console: Console, verdicts: list[Verdict]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from bench.commands.options import (
@@ -15,6 +14,7 @@ from bench.commands.options import (
     ledger_option,
     read_selection,
 )
+from bench.commands.terminal import make_console
 from bench.iterations import list_iterations
 
 
@@ -39,4 +39,4 @@ def command(dataset: str, ledger: Path | None) -> None:
             f"{runs}{stale}",
             iteration.fingerprint[:12],
         )
-    Console().print(table)
+    make_console().print(table)

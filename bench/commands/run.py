@@ -15,6 +15,7 @@ from bench.challenges import CHALLENGES
 from bench.commands.judge import print_verdicts
 from bench.commands.options import find_ledger, iterations_argument, ledger_option
 from bench.commands.report import page_option, write_report
+from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.figures import format_seconds
 from bench.iterations import change_epochs, select_iterations
@@ -96,7 +97,7 @@ def command(**options: Any) -> int:
     bench run iteration_4 --seeds 3-3          seed 3 alone
     bench run --until-decided --time-budget 2h as long as you like
     """  # noqa: D301
-    return run(Console(stderr=True), **options)
+    return run(make_console(stderr=True), **options)
 
 
 def run(

@@ -27,15 +27,13 @@ def render_page(
     verdicts: Sequence[Verdict],
     iterations: Sequence[Iteration],
     challenge: Challenge,
-    *,
-    missing_mnist: bool = False,
 ) -> str:
     """Return the page on the given verdicts, in their order, as self-contained HTML.
 
     Each verdict's iteration must be among `iterations`; an iteration without a verdict is not
-    shown. `missing_mnist` says on the page that MNIST could not be had.
+    shown.
     """
-    page = compose_page(verdicts, iterations, challenge, missing_mnist=missing_mnist)
+    page = compose_page(verdicts, iterations, challenge)
     template = _make_environment().get_template("page.html.j2")
     return template.render(page=page)
 

@@ -174,10 +174,10 @@ def test_a_demonstration_is_announced_loudly(read):
     """The digits' page says that it is no evidence on MNIST, and compares no claim."""
     run = make_run(challenge=DIGITS, total=360, validation_correct=[355] * 15)
     verdict = make_verdict([run], challenge=DIGITS)
-    document = read(render_page([verdict], [make_iteration()], DIGITS, missing_mnist=True))
-    demonstration, missing = document.find_all("p", "warning")
+    document = read(render_page([verdict], [make_iteration()], DIGITS))
+    (demonstration,) = document.find_all("p", "warning")
     assert "say nothing about MNIST" in demonstration.text
-    assert "--data DIR" in missing.text
+    assert "--data DIR" in demonstration.text
     assert "The claim among the seeds" not in document.text
     assert "bench run iteration_4 --seeds 0-0 --dataset digits" in document.text
 
