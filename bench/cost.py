@@ -54,7 +54,7 @@ def _list_layers(network: nn.Module, image: Tensor, macs: dict[str, int]) -> tup
     layers: list[LayerCost] = []
 
     def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        def hook(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
             layers.append(
                 LayerCost(
                     name=name,
@@ -62,7 +62,7 @@ def _list_layers(network: nn.Module, image: Tensor, macs: dict[str, int]) -> tup
                     output_shape=tuple(output.shape[1:]),
                     parameters=int(parameters[name]),
                     macs=int(macs[name]),
-                    receptive_field=field.after(module, inputs[0]),
+                    receptive_field=field.after(module, output),
                 )
             )
 
@@ -96,14 +96,13 @@ class _ReceptiveField:
         self._jump = 1
         self._map_side = INPUT_SHAPE[-1]
 
-    def after(self, module: nn.Module, inputs: Tensor) -> int | None:
-        if inputs.dim() == 4:
-            self._map_side = inputs.shape[-1]
-        if self._size is None or isinstance(module, self._POINTWISE):
-            return self._size
-        kernel, stride = self._kernel(module)
-        self._size = None if kernel is None else self._size + (kernel - 1) * self._jump
-        self._jump *= stride
+    def after(self, module: nn.Module, output: Tensor) -> int | None:
+        if self._size is not None and not isinstance(module, self._POINTWISE):
+            kernel, stride = self._kernel(module)
+            self._size = None if kernel is None else self._size + (kernel - 1) * self._jump
+            self._jump *= stride
+        if output.dim() == 4:
+            self._map_side = output.shape[-1]
         return self._size
 
     def _kernel(self, module: nn.Module) -> tuple[int | None, int]:

@@ -21,26 +21,28 @@ NARRATIVE = Narrative(
 )
 
 RECIPE = Recipe(
-    optimizer=SGD(),
-    schedule=Constant(rate=0.03),
+    optimizer=SGD(momentum=0.9, weight_decay=3e-3),
+    schedule=Constant(rate=0.01),
     batch_size=128,
     epochs=15,
 )
 
 
 class Network(nn.Module):
-    """One convolution and a dense head that holds 99 % of the weights, which is cheap to train."""
+    """Two convolutions and a dense head that holds 99 % of the weights, which is cheap to train."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(1, 8, 5)
+        self.edges = nn.Conv2d(1, 8, 5)
+        self.parts = nn.Conv2d(8, 24, 3)
         self.pool = nn.MaxPool2d(2)
-        self.hidden = nn.Linear(8 * 12 * 12, 470)
-        self.classes = nn.Linear(470, 10)
         self.relu = nn.ReLU()
+        self.hidden = nn.Linear(24 * 5 * 5, 892)
+        self.classes = nn.Linear(892, 10)
 
     def forward(self, images: Tensor) -> Tensor:
         """Class scores (N, 10) of grey images (N, 1, 28, 28)."""
-        maps = self.pool(self.relu(self.convolution(images)))
+        maps = self.pool(self.relu(self.edges(images)))
+        maps = self.pool(self.relu(self.parts(maps)))
         scores: Tensor = self.classes(self.relu(self.hidden(maps.flatten(1))))
         return scores

@@ -71,6 +71,13 @@ def test_receptive_fields_grow_as_counted_by_hand() -> None:
     assert fields["gap"] == 28
 
 
+def test_a_dense_layer_sees_what_its_map_saw() -> None:
+    """5, 6, 10, 12 by convolutions and poolings, then a 5 x 5 map at steps of 4: 12 + 4 x 4."""
+    cost = count_iteration(ITERATIONS["iteration_1"])
+    fields = [layer.receptive_field for layer in cost.layers if layer.kind != "ReLU"]
+    assert fields == [5, 6, 10, 12, 28, 28]
+
+
 def test_operators_without_a_formula_are_listed() -> None:
     """Pooling by maximum is not counted by fvcore, and says so."""
     cost = count_iteration(ITERATIONS["iteration_4"])
