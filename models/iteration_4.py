@@ -24,7 +24,7 @@ RECIPE = Recipe(
     schedule=MultiStep(rate=0.1, milestones=(10,)),
     batch_size=128,
     epochs=15,
-    augmentation=Affine(degrees=7.0),
+    augmentation=Affine(degrees=15.0),
 )
 
 
@@ -32,4 +32,4 @@ class Network(Skeleton):
     """The skeleton with dropout after every block that follows the pooling."""
 
     def __init__(self) -> None:
-        super().__init__(dropout=0.11)
+        super().__init__(dropout=0.06)
