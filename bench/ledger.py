@@ -180,7 +180,8 @@ def _without_repeats(path: Path, runs: Iterable[Run]) -> tuple[Run, ...]:
             raise LedgerError(
                 f"{path}: seed {run.seed} of {run.fingerprint[:12]} is recorded twice under "
                 f"{run.conditions} with different results ({known.started}: {_summary(known)}; "
-                f"{run.started}: {_summary(run)}); find out which is true with `bench verify`"
+                f"{run.started}: {_summary(run)}); run the seed again with another "
+                "--ledger and delete the line that differs"
             )
     return tuple(first.values())
 
