@@ -14,7 +14,7 @@ from fractions import Fraction
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 from bench.records import Answer
 
@@ -199,8 +199,8 @@ def binomial_bounds(successes: int, trials: int, *, confidence: float) -> tuple[
     """Return the two-sided Clopper-Pearson bounds of a proportion (Biometrika 26, 1934)."""
     tail = (1.0 - confidence) / 2.0
     failures = trials - successes
-    lower = float(stats.beta.ppf(tail, successes, failures + 1)) if successes else 0.0
-    upper = float(stats.beta.isf(tail, successes + 1, failures)) if failures else 1.0
+    lower = float(special.betaincinv(successes, failures + 1, tail)) if successes else 0.0
+    upper = float(special.betainccinv(successes + 1, failures, tail)) if failures else 1.0
     return lower, upper
 
 
@@ -217,7 +217,7 @@ def student_reach(samples: ArrayLike, *, confidence: float) -> tuple[Floats, Flo
     values = np.asarray(samples, float)
     degrees = values.shape[-1] - 1
     standard_error = values.std(axis=-1, ddof=1) / np.sqrt(degrees + 1)
-    quantile = stats.t.isf((1.0 - confidence) / 2.0, degrees)
+    quantile = special.stdtrit(degrees, (1.0 + confidence) / 2.0)
     return values.mean(axis=-1), np.asarray(quantile * standard_error)
 
 

@@ -22,7 +22,7 @@ NARRATIVE = Narrative(
 
 RECIPE = Recipe(
     optimizer=SGD(),
-    schedule=Constant(rate=0.03),
+    schedule=Constant(rate=0.035),
     batch_size=128,
     epochs=15,
 )
