@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import click
 
+from bench import __version__
 from bench.errors import BenchError
 
 USAGE_ERROR = 2
@@ -57,7 +58,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every command explains itself: bench COMMAND --help",
 )
-@click.version_option(package_name="drilldown", prog_name="bench")
+@click.version_option(__version__, prog_name="bench")
 def bench() -> None:
     """Prove, over many seeds, that a small network consistently reaches its target.
 

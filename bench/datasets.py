@@ -166,7 +166,7 @@ def load_mnist(folder: Path) -> Dataset:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 training = vision_datasets.MNIST(scratch, train=True, download=True)
                 validation = vision_datasets.MNIST(scratch, train=False)
-        except (RuntimeError, AssertionError, ValueError, OSError, EOFError) as error:
+        except (RuntimeError, AssertionError, LookupError, ValueError, OSError, EOFError) as error:
             raise DataError(
                 f"{folder / _RAW}: MNIST cannot be read ({error}); replace its files"
             ) from error

@@ -13,7 +13,8 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import models
 from bench.errors import IterationError
@@ -26,6 +27,7 @@ TRAINING_SEMANTICS = 1
 MODELS = Path(models.__file__).parent
 _LITERALS = {"NARRATIVE": Narrative, "RECIPE": Recipe}
 _NAME = re.compile(r"iteration_(\d+)")
+_EMPTY_STRING = ["Constant", {"value": "str ''"}]
 _IRRELEVANT_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
 
 
@@ -124,40 +126,82 @@ def _evaluate(node: ast.expr, path: Path) -> Any:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
         kind = getattr(recipe_types, node.func.id, None)
         if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            values = {k.arg: _evaluate(k.value, path) for k in node.keywords if k.arg}
-            try:
-                return kind(**values)
-            except TypeError as error:
-                raise IterationError(f"{path}:{node.lineno}: {error}") from error
+            return _build(kind, node, path)
     if isinstance(node, ast.Tuple):
         return tuple(_evaluate(element, path) for element in node.elts)
     try:
         return ast.literal_eval(node)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise IterationError(
             f"{path}:{node.lineno}: {ast.unparse(node)!r} is not a literal; "
             "narrative and recipe are plain values and types of models/recipe.py"
         ) from error
 
 
+def _build(kind: type, node: ast.Call, path: Path) -> Any:
+    values = {}
+    hints = get_type_hints(kind)
+    for keyword in node.keywords:
+        where = f"{path}:{keyword.value.lineno}"
+        if keyword.arg is None:
+            shown = ast.unparse(keyword.value)
+            raise IterationError(f"{where}: '**{shown}' is not a literal; name each value")
+        value = values[keyword.arg] = _evaluate(keyword.value, path)
+        if keyword.arg in hints and not _fits(value, hints[keyword.arg]):
+            raise IterationError(
+                f"{where}: {value!r} is not a value for {keyword.arg} of {kind.__name__}"
+            )
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise IterationError(f"{path}:{node.lineno}: {error}") from error
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Say whether a value is of an annotated type; an int is a float, a bool is neither."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple:
+        if not isinstance(value, tuple):
+            return False
+        of = arguments[:1] * len(value) if Ellipsis in arguments else arguments
+        return len(value) == len(of) and all(map(_fits, value, of))
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
+
+
 def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
+    # the recipe enters by value, the narrative not at all
+    tree.body = [node for node in tree.body if _assigned_name(node) not in _LITERALS]
     sources = {"": _canonical(_without_prose(tree))}
-    waiting = _imported_modules(tree)
-    while waiting:
-        name = waiting.pop()
-        file = folder / f"{name}.py"
-        if name == "recipe" or name in sources or not file.is_file():
-            continue
-        imported = _parse(file)
-        sources[name] = _canonical(_without_prose(imported))
-        waiting |= _imported_modules(imported)
+    initial = _without_prose(_parse(folder / "__init__.py"))
+    if initial.body:
+        sources["__init__"] = _canonical(initial)
+    waiting, followed = _imported_modules(tree) | _imported_modules(initial), {"recipe"}
+    while waiting - followed:
+        name = (waiting - followed).pop()
+        followed.add(name)
+        for file in _module_files(folder, name):
+            imported = _parse(file)
+            place = file.relative_to(folder).with_suffix("").as_posix()
+            waiting |= _imported_modules(imported)
+            sources[place] = _canonical(_without_prose(imported))
     content = [TRAINING_SEMANTICS, _recipe_values(recipe), sources]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def _module_files(folder: Path, name: str) -> list[Path]:
+    """Return the file of a module of `models`, or all files of a package there."""
+    file = folder / f"{name}.py"
+    return [file] if file.is_file() else sorted((folder / name).rglob("*.py"))
+
+
 def _without_prose(tree: ast.Module) -> ast.Module:
-    """Drop docstrings, and the literals: the recipe enters by value, the narrative not at all."""
-    tree.body = [node for node in tree.body if _assigned_name(node) not in _LITERALS]
+    """Drop docstrings."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -174,6 +218,8 @@ def _canonical(node: Any) -> Any:
             for name, value in ast.iter_fields(node)
             if name not in _IRRELEVANT_FIELDS and value is not None and value != []
         }
+        if isinstance(node, ast.JoinedStr):  # Python 3.12.0 to 3.12.3 add empty strings to it
+            fields["values"] = [v for v in fields.get("values", []) if v != _EMPTY_STRING]
         return [type(node).__name__, fields]
     if isinstance(node, list):
         return [_canonical(element) for element in node]

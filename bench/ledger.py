@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 from filelock import FileLock
@@ -53,11 +53,10 @@ def decode_run(line: bytes) -> Run:
     Raises:
         LedgerError: the checksum does not match, or a field is not what the format says.
     """
-    body = line[_BODY:]
-    if not line.startswith(_PREFIX) or line[:_BODY] != _PREFIX + _checksum(body) + b'",':
+    if not _is_intact(line):
         raise LedgerError("the checksum does not match the line")
     try:
-        run = _decoder.decode(b"{" + body)
+        run = _decoder.decode(b"{" + line[_BODY:])
     except msgspec.MsgspecError as error:
         raise LedgerError(str(error)) from error
     if run.format != FORMAT:
@@ -83,20 +82,23 @@ def read_ledger(path: Path) -> LedgerFile:
         raise LedgerError(f"{path}: cannot be read ({error.strerror})") from error
     runs: list[Run] = []
     lines = content.split(b"\n")
-    for number, line in enumerate(lines[:-1], start=1):
+    torn = bool(lines[-1]) and not _is_intact(lines[-1])
+    for number, line in enumerate(lines[:-1] if torn or not lines[-1] else lines, start=1):
         try:
-            runs.append(decode_run(line))
+            runs.append(_belonging(decode_run(line), path))
         except LedgerError as error:
             raise LedgerError(
                 f"{path}:{number}: damaged line ({error}); restore the file from version "
                 "control, or delete this line and run its seed again"
             ) from error
-    tail = _decode_tail(lines[-1])
-    if tail is not None:
-        runs.append(tail)
-    return LedgerFile(
-        path=path, runs=_without_repeats(path, runs), torn=bool(lines[-1]) and tail is None
-    )
+    return LedgerFile(path=path, runs=_without_repeats(path, runs), torn=torn)
+
+
+def _belonging(run: Run, path: Path) -> Run:
+    """Return a run that belongs into the file, by its challenge and iteration."""
+    if (run.challenge, run.iteration) != (path.parent.name, path.stem):
+        raise LedgerError(f"a run of {run.iteration} on {run.challenge} belongs elsewhere")
+    return run
 
 
 def append_run(folder: Path, run: Run) -> None:
@@ -108,7 +110,8 @@ def append_run(folder: Path, run: Run) -> None:
     path = ledger_path(folder, run.challenge, run.iteration)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")), path.open("a+b") as file:
+        # unbuffered: what a full disk refused must not be written again when the file is closed
+        with FileLock(path.with_suffix(".lock")), path.open("a+b", buffering=0) as file:
             _append_line(file, encode_run(run))
     except OSError as error:
         raise unwritable(path, error) from error
@@ -137,35 +140,39 @@ def unwritable(path: Path, error: OSError) -> LedgerError:
     )
 
 
-def _append_line(file: BinaryIO, line: bytes) -> None:
-    end = file.seek(0, os.SEEK_END)
-    start = _repair_tail(file, end)
+def _append_line(file: FileIO, line: bytes) -> None:
+    file.seek(0)
+    tail = file.read().rsplit(b"\n", 1)[-1]
+    end = file.tell()
+    if tail and _decode_tail(tail) is None:
+        end = file.truncate(end - len(tail))
+    elif tail:
+        line = b"\n" + line
     try:
-        file.write(line)
-        file.flush()
+        _write_all(file, line)
         os.fsync(file.fileno())
     except OSError:
-        file.truncate(start)
+        file.truncate(end)
         raise
 
 
-def _repair_tail(file: BinaryIO, end: int) -> int:
-    """Cut a torn last line off, or end one that only lacks its newline; return the new end."""
-    file.seek(0)
-    tail = file.read().rsplit(b"\n", 1)[-1]
-    if not tail:
-        return end
-    if _decode_tail(tail) is None:
-        return file.truncate(end - len(tail))
-    file.write(b"\n")
-    return end + 1
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Write all of it: one unbuffered write may take only a part."""
+    while content:
+        content = content[file.write(content) :]
 
 
 def _decode_tail(tail: bytes) -> Run | None:
-    try:
-        return decode_run(tail) if tail else None
-    except LedgerError:
-        return None
+    """Return the run of a last line without its end, `None` when the line is torn.
+
+    Raises:
+        LedgerError: the line is whole, by its checksum, and not a run that this version reads.
+    """
+    return decode_run(tail) if tail and _is_intact(tail) else None
+
+
+def _is_intact(line: bytes) -> bool:
+    return line[:_BODY] == _PREFIX + _checksum(line[_BODY:]) + b'",'
 
 
 def _checksum(body: bytes) -> bytes:

@@ -49,6 +49,8 @@ def load_settings(start: Path) -> tuple[Path, Settings]:
             continue
         try:
             tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
+            if not isinstance(tool, dict):
+                raise SettingsError(f"{file}: tool = {tool!r} is not a table; write [tool.bench]")
             if "bench" in tool:
                 return folder, msgspec.convert(tool["bench"], Settings)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

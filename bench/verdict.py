@@ -45,7 +45,12 @@ def judge(
     conditions: Conditions | None = None,
 ) -> Verdict:
     """Judge an iteration under the given conditions, by default those with the most runs."""
-    evidence = selection.under(conditions)
+    return _judge_evidence(selection.under(conditions), selection, iteration, challenge)
+
+
+def _judge_evidence(
+    evidence: Evidence | None, selection: Selection, iteration: Iteration, challenge: Challenge
+) -> Verdict:
     runs = evidence.runs if evidence else ()
     budget = reliable = None
     answer, why = Answer.UNDECIDED, _explain_absence(selection, iteration.name)
@@ -74,8 +79,10 @@ def judge_all(
     selection: Selection, iteration: Iteration, challenge: Challenge
 ) -> tuple[Verdict, ...]:
     """Judge an iteration under each set of conditions; without evidence, once."""
-    under: list[Conditions | None] = [evidence.conditions for evidence in selection.evidence]
-    return tuple(judge(selection, iteration, challenge, each) for each in under or [None])
+    return tuple(
+        _judge_evidence(evidence, selection, iteration, challenge)
+        for evidence in selection.evidence or (None,)
+    )
 
 
 def _judge_budget(parameters: int, iteration: Iteration, challenge: Challenge) -> Budget:

@@ -21,8 +21,8 @@ NARRATIVE = Narrative(
 )
 
 RECIPE = Recipe(
-    optimizer=SGD(momentum=0.9, weight_decay=3e-3),
-    schedule=Constant(rate=0.01),
+    optimizer=SGD(),
+    schedule=Constant(rate=0.0225),
     batch_size=128,
     epochs=15,
 )

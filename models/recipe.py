@@ -175,3 +175,7 @@ class Recipe:
     label_smoothing: float = 0.0
     averaging: Averaging | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise ValueError(f"epochs={self.epochs}, batch_size={self.batch_size}: at least 1 each")

@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# laws are checked on as many examples as they need, however busy the machine is
+settings.register_profile("drilldown", deadline=None, print_blob=True)
+settings.load_profile("drilldown")
 
 ROOT = Path(__file__).parent.parent
 _RAW = Path("MNIST", "raw")

@@ -1,4 +1,4 @@
-"""`bench run` from the command line: the same numbers on any number of workers, and nothing lost."""
+"""`bench run` from the command line: the same numbers on any number of workers, none lost."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_run_that_is_recorded_is_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_a_killed_command_keeps_its_finished_runs(tmp_path: Path) -> None:
-    """After SIGKILL the finished runs are whole, no worker lives on, and only the rest is trained."""
+    """After SIGKILL finished runs are whole, no worker lives on, and only the rest is trained."""
     reference = tmp_path / "reference"
     assert bench_run(reference, "--seeds", "6", "--epochs", "3").returncode == 0
     killed = subprocess.Popen(
@@ -239,7 +239,7 @@ def test_tuning_seeds_are_recorded_and_are_no_evidence(tmp_path: Path) -> None:
 
 
 def test_without_mnist_the_digits_are_trained_and_the_notice_is_loud(tmp_path: Path) -> None:
-    """auto falls back with a notice that says what could not be had; mnist is an error."""
+    """Auto falls back with a notice that says what could not be had; mnist is an error."""
     environment = {k: v for k, v in os.environ.items() if k != "BENCH_DATA"}
     environment |= dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     environment |= {"PYTHONPATH": str(Path(__file__).parent.parent), "no_proxy": ""}

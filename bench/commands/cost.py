@@ -25,10 +25,12 @@ def command(iterations: tuple[str, ...]) -> None:
     bench cost              all iterations
     bench cost iteration_4  one of them
     """  # noqa: D301
-    from bench.training.runs import count_iteration
+    chosen = select_iterations(iterations)
+
+    from bench.training.runs import count_iteration  # torch, once the names are known to be right
 
     console = make_console()
-    for iteration in select_iterations(iterations):
+    for iteration in chosen:
         _print_cost(console, iteration.name, count_iteration(iteration))
 
 

@@ -37,10 +37,15 @@ def command(dataset: str, ledger: Path | None, page: Path | None) -> None:
     click.echo(f"page: {write_report(folder, challenge, page)}")
 
 
+def find_page(option: Path | None) -> Path:
+    """Return the file given as an option, else the project's."""
+    root, settings = find_project()
+    return option or root / settings.page
+
+
 def write_report(ledger: Path, challenge: Challenge, page: Path | None) -> Path:
     """Judge every iteration by the ledger, write the page and return its path."""
-    root, settings = find_project()
-    path = page or root / settings.page
+    path = find_page(page)
     iterations = list_iterations()
     verdicts: list[Verdict] = []
     for iteration in iterations:

@@ -14,7 +14,7 @@ from bench.campaign import Campaign, Plan
 from bench.challenges import CHALLENGES
 from bench.commands.judge import print_verdicts
 from bench.commands.options import find_ledger, iterations_argument, ledger_option
-from bench.commands.report import page_option, write_report
+from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.figures import format_seconds
@@ -22,6 +22,7 @@ from bench.iterations import change_epochs, select_iterations
 from bench.ledger import check_writable
 from bench.progress import Progress
 from bench.records import Challenge
+from bench.report.page import check_page_writable
 from bench.seeds import parse_seeds
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def run(
     place = choose_device(device)
     challenge, data_found = sessions.open_dataset(console, dataset, data)
     check_writable(folder, challenge.name)
+    check_page_writable(find_page(page))
     if seeds is None and budget is None:
         budget = _choose_budget(challenge, place.type)
     session = sessions.Session(

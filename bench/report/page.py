@@ -48,10 +48,28 @@ def write_page(path: Path, html: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, html.encode("utf-8"))
     except OSError as error:
-        raise BenchError(
-            f"{path}: the page cannot be written ({error.strerror}); "
-            "name a file in a folder that you may write to"
-        ) from error
+        raise _unwritable(path, error) from error
+
+
+def check_page_writable(path: Path) -> None:
+    """Find out before hours of training whether the page can be written.
+
+    Raises:
+        BenchError: it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> BenchError:
+    return BenchError(
+        f"{path}: the page cannot be written ({error.strerror}); "
+        "name a file in a folder that you may write to"
+    )
 
 
 def _replace(path: Path, content: bytes) -> None:

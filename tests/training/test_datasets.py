@@ -23,7 +23,7 @@ RAW = Path("MNIST", "raw")
 
 @pytest.fixture
 def copied(mnist_folder: Path, tmp_path: Path) -> Path:
-    """A copy of MNIST that a test may damage."""
+    """Return a copy of MNIST that a test may damage."""
     (tmp_path / RAW).mkdir(parents=True)
     for file in (mnist_folder / RAW).glob("*-ubyte.gz"):
         shutil.copyfile(file, tmp_path / RAW / file.name)
