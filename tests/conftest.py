@@ -28,7 +28,7 @@ def _find_mnist() -> Path | None:
 
 @pytest.fixture(scope="session")
 def mnist_folder() -> Path:
-    """The folder of real MNIST; tests that need it are skipped where there is none."""
+    """Return the folder of real MNIST; tests that need it are skipped where there is none."""
     folder = _find_mnist()
     if folder is None:
         pytest.skip("MNIST is not on this machine: name its folder in BENCH_DATA")
