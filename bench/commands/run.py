@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from types import FrameType
@@ -206,8 +207,11 @@ def _conclude(console: Console, campaign: Campaign, *, interrupted: bool) -> Non
         reason = "every iteration is decided"
     console.print(f"stopped: {reason}; finished runs are in the ledger", highlight=False)
     if undecided:
+        # inside `nox -s bench` the command is on no path of the user's
+        started_by_nox = os.environ.get("NOX_CURRENT_SESSION") == "bench"
+        command_line = "nox -s bench --" if started_by_nox else "bench run"
         console.print(
-            f"to go on: bench run {' '.join(undecided)} --until-decided --time-budget 2h",
+            f"to go on: {command_line} {' '.join(undecided)} --until-decided --time-budget 2h",
             highlight=False,
             soft_wrap=True,
         )
