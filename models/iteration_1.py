@@ -22,7 +22,7 @@ NARRATIVE = Narrative(
 
 RECIPE = Recipe(
     optimizer=SGD(),
-    schedule=Constant(rate=0.0225),
+    schedule=Constant(rate=0.02),
     batch_size=128,
     epochs=15,
 )

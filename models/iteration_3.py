@@ -32,4 +32,4 @@ class Network(Skeleton):
     """The skeleton with dropout after every block that follows the pooling."""
 
     def __init__(self) -> None:
-        super().__init__(dropout=0.06)
+        super().__init__(dropout=0.07)
