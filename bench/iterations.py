@@ -25,6 +25,9 @@ TRAINING_SEMANTICS = 1
 
 MODELS = Path(models.__file__).parent
 _LITERALS = {"NARRATIVE": Narrative, "RECIPE": Recipe}
+_PROSE_TYPES = {"Statement"}
+"""Types of the narrative alone, whose import is left out of a fingerprint as the narrative is."""
+
 _NAME = re.compile(r"iteration_(\d+)")
 _IRRELEVANT_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
 
@@ -127,7 +130,7 @@ def _evaluate(node: ast.expr, path: Path) -> Any:
             values = {k.arg: _evaluate(k.value, path) for k in node.keywords if k.arg}
             try:
                 return kind(**values)
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 raise IterationError(f"{path}:{node.lineno}: {error}") from error
     if isinstance(node, ast.Tuple):
         return tuple(_evaluate(element, path) for element in node.elts)
@@ -159,6 +162,8 @@ def _without_prose(tree: ast.Module) -> ast.Module:
     """Drop docstrings, and the literals: the recipe enters by value, the narrative not at all."""
     tree.body = [node for node in tree.body if _assigned_name(node) not in _LITERALS]
     for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("recipe"):
+            node.names = [alias for alias in node.names if alias.name not in _PROSE_TYPES]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):

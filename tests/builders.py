@@ -112,10 +112,7 @@ def make_run(
         cost=cost,
         status=status,
         epochs=epochs,
-        mistakes=tuple(
-            tuple(range(epoch.validation_total - epoch.validation_correct))
-            for epoch in epochs[-challenge.window :]
-        ),
+        mistakes=tuple(_make_mistakes(epoch) for epoch in epochs[-challenge.window :]),
         started="2026-01-01T00:00:00+00:00",
         wall_seconds=wall_seconds,
     )
