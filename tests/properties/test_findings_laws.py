@@ -6,12 +6,12 @@ from fractions import Fraction
 
 import pytest
 from builders import make_diverged, make_evidence, make_run
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.challenges import MNIST
 from bench.evidence import Evidence
-from bench.findings import compare_iterations, describe
+from bench.findings import compare_iterations, describe, measure_thresholds, vary_challenge
 from bench.records import Mistake, Run
 from models.recipe import Claim
 
@@ -32,6 +32,7 @@ def build(outcomes: list[list[int] | int]) -> Evidence:
     return make_evidence([build_run(seed, outcome) for seed, outcome in enumerate(outcomes)])
 
 
+@settings(max_examples=40)  # each example makes every finding twice
 @given(outcomes=outcomes, data=st.data())
 def test_permuting_the_labels_of_seeds_changes_nothing(
     outcomes: list[list[int] | int], data: st.DataObject
@@ -61,19 +62,20 @@ def test_permuting_the_labels_of_seeds_changes_nothing(
 @given(outcomes=outcomes)
 def test_a_higher_threshold_is_never_held_by_more_seeds(outcomes: list[list[int] | int]) -> None:
     """Shares fall with the threshold, and every share lies between its bounds."""
-    shares = [each.share for each in describe(build(outcomes), MNIST).thresholds]
+    shares = [each.share for each in measure_thresholds(build(outcomes), MNIST)]
 
     assert [s.part for s in shares] == sorted((s.part for s in shares), reverse=True)
     assert all(0 <= s.lower <= s.upper <= 1 for s in shares)
     assert all(s.lower <= s.part / s.whole <= s.upper for s in shares if s.whole)
 
 
+@settings(max_examples=40)  # each example is judged some twenty times
 @given(outcomes=outcomes)
 def test_a_longer_window_or_a_higher_target_is_never_held_by_more_seeds(
     outcomes: list[list[int] | int],
 ) -> None:
     """More epochs, or more images asked of each, lose seeds and never win one."""
-    sensitivity = describe(build(outcomes), MNIST).sensitivity
+    sensitivity = vary_challenge(build(outcomes), MNIST)
 
     for varied in (sensitivity.windows, sensitivity.targets):
         holding = [variation.holding for variation in varied]
