@@ -1,4 +1,4 @@
-"""The challenges that Drilldown knows, as exact numbers."""
+"""The challenges that Drilldown knows, as exact numbers, and what is known of their images."""
 
 from __future__ import annotations
 
@@ -30,3 +30,9 @@ DIGITS = Challenge(
 """1,797 embedded digits where MNIST cannot be had: a demonstration, with a target of its own."""
 
 CHALLENGES = {challenge.name: challenge for challenge in (MNIST, DIGITS)}
+
+MNIST_DIGEST = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
+"""Digest of MNIST as torchvision's checksums know it."""
+
+MNIST_DIGITS = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+"""Images of each digit, 0 to 9, among the 10,000 of MNIST's test set (yann.lecun.com)."""

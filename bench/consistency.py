@@ -8,6 +8,7 @@ expectation under its null hypothesis for every stopping rule, so the chance tha
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -219,6 +220,28 @@ def student_reach(samples: ArrayLike, *, confidence: float) -> tuple[Floats, Flo
     standard_error = values.std(axis=-1, ddof=1) / np.sqrt(degrees + 1)
     quantile = special.stdtrit(degrees, (1.0 + confidence) / 2.0)
     return values.mean(axis=-1), np.asarray(quantile * standard_error)
+
+
+def welch_interval(
+    first: Sequence[Fraction], second: Sequence[Fraction], *, confidence: float
+) -> tuple[float, float, float, float]:
+    """Return mean(second) - mean(first), its two-sided bounds and p by Welch (Biometrika 34, 1947).
+
+    Both samples need two values. Means and variances are exact, so that noise of floating point
+    never passes for a difference. Without any spread the bounds are the difference itself, and p
+    is 1 for no difference and 0 for any.
+    """
+    samples = (first, second)
+    difference = float(statistics.mean(second) - statistics.mean(first))
+    errors = [float(statistics.variance(values) / len(values)) for values in samples]
+    total = sum(errors)
+    if total == 0:
+        return difference, difference, difference, float(difference == 0)
+    spread = sum(e**2 / (len(values) - 1) for e, values in zip(errors, samples, strict=True))
+    degrees, standard_error = total**2 / spread, total**0.5
+    reach = float(stats.t.isf((1.0 - confidence) / 2.0, degrees)) * standard_error
+    p = 2.0 * float(stats.t.sf(abs(difference) / standard_error, degrees))
+    return difference, difference - reach, difference + reach, p
 
 
 def adjust_holm(p_values: ArrayLike) -> Floats:

@@ -23,11 +23,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from bench.challenges import MNIST_DIGEST
 from bench.errors import DataError, MnistMissingError
 from bench.vision import datasets as vision_datasets
-
-MNIST_DIGEST = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07"
-"""Digest of MNIST as torchvision's checksums know it."""
 
 DOWNLOAD_TIMEOUT_SECONDS = 15
 TUNING_TRAINING_IMAGES = 50_000

@@ -22,6 +22,17 @@ def format_accuracy(correct: int, total: int) -> str:
     return format_percent(Fraction(correct, total))
 
 
+def cut_points(value: Fraction | float, *, decimals: int = 3) -> str:
+    """Return a difference of proportions in percentage points, signed, cut towards minus infinity.
+
+    As with accuracies, cutting never lifts a difference to a margin that it did not reach.
+    """
+    scale = 10**decimals
+    exact = Fraction(value) if isinstance(value, Fraction) else Fraction(repr(float(value)))
+    cut = Fraction(floor(exact * 100 * scale), scale)
+    return f"{float(cut):+.{decimals}f} points".replace("-", "−")
+
+
 def format_count(count: int) -> str:
     """Return a count with thin groups of three digits: 7,924."""
     return f"{count:,}"

@@ -26,6 +26,9 @@ TRAINING_SEMANTICS = 1
 
 MODELS = Path(models.__file__).parent
 _LITERALS = {"NARRATIVE": Narrative, "RECIPE": Recipe}
+_PROSE_TYPES = {"Statement"}
+"""Types of the narrative alone, whose import is left out of a fingerprint as the narrative is."""
+
 _NAME = re.compile(r"iteration_(\d+)")
 _EMPTY_STRING = ["Constant", {"value": "str ''"}]
 _IRRELEVANT_FIELDS = {"ctx", "kind", "type_comment", "type_ignores"}
@@ -203,6 +206,8 @@ def _module_files(folder: Path, name: str) -> list[Path]:
 def _without_prose(tree: ast.Module) -> ast.Module:
     """Drop docstrings."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("recipe"):
+            node.names = [alias for alias in node.names if alias.name not in _PROSE_TYPES]
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):

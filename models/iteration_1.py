@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.recipe import SGD, Claim, Constant, Narrative, Recipe
+from models.recipe import SGD, Claim, Constant, Narrative, Recipe, Statement
 
 NARRATIVE = Narrative(
     title="Working code",
@@ -14,9 +14,9 @@ NARRATIVE = Narrative(
     ),
     claim=Claim(parameters="547k", training_accuracy=99.28, validation_accuracy=99.03),
     analysis=(
-        "The network is too heavy for this problem.",
-        "It overfits.",
-        "Validation accuracy falls in later epochs.",
+        Statement(text="The network is too heavy for this problem.", says="is too heavy"),
+        Statement(text="It overfits.", says="overfits"),
+        Statement(text="Validation accuracy falls in later epochs.", says="falls in later epochs"),
     ),
 )
 

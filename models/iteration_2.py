@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.recipe import SGD, Claim, Constant, Narrative, Recipe
+from models.recipe import SGD, Claim, Constant, Narrative, Recipe, Statement
 from models.skeleton import Skeleton
 
 NARRATIVE = Narrative(
@@ -14,9 +14,14 @@ NARRATIVE = Narrative(
     ),
     claim=Claim(parameters="7,924", training_accuracy=99.31, validation_accuracy=98.95),
     analysis=(
-        "The skeleton is good: it reaches this accuracy in few parameters.",
-        "It overfits.",
-        "A lot of difficult digits are still wrong.",
+        Statement(
+            text="The skeleton is good: it reaches this accuracy in few parameters.",
+            says="is light enough",
+        ),
+        Statement(text="It overfits.", says="overfits"),
+        Statement(
+            text="A lot of difficult digits are still wrong.", says="has many difficult digits"
+        ),
     ),
 )
 

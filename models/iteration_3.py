@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.recipe import SGD, Affine, Claim, Constant, Narrative, Recipe
+from models.recipe import SGD, Affine, Claim, Constant, Narrative, Recipe, Statement
 from models.skeleton import Skeleton
 
 NARRATIVE = Narrative(
@@ -13,9 +13,9 @@ NARRATIVE = Narrative(
     ),
     claim=Claim(parameters="7,924", training_accuracy=98.72, validation_accuracy=99.30),
     analysis=(
-        "No overfitting.",
-        "Close to 99.4 %, and not there.",
-        "Slow to converge.",
+        Statement(text="No overfitting.", says="does not overfit"),
+        Statement(text="Close to 99.4 %, and not there.", says="is close below the target"),
+        Statement(text="Slow to converge.", says="converges slowly"),
     ),
 )
 

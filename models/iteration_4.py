@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.recipe import SGD, Affine, Claim, MultiStep, Narrative, Recipe
+from models.recipe import SGD, Affine, Claim, MultiStep, Narrative, Recipe, Statement
 from models.skeleton import Skeleton
 
 NARRATIVE = Narrative(
@@ -13,9 +13,9 @@ NARRATIVE = Narrative(
     ),
     claim=Claim(parameters="7,924", training_accuracy=99.12, validation_accuracy=99.42, epoch=14),
     analysis=(
-        "Consistent in the final epochs.",
+        Statement(text="Consistent in the final epochs.", says="is consistent"),
         "A good schedule is hard to find.",
-        "99.5 % is within reach.",
+        Statement(text="99.5 % is within reach.", says="could reach 0.1 points more"),
     ),
 )
 

@@ -9,7 +9,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+Says = Literal[
+    "overfits",
+    "does not overfit",
+    "falls in later epochs",
+    "does not fall in later epochs",
+    "converges slowly",
+    "does not converge slowly",
+    "is consistent",
+    "is not consistent",
+    "is too heavy",
+    "is light enough",
+    "has many difficult digits",
+    "has few difficult digits",
+    "is close below the target",
+    "is not close below the target",
+    "could reach 0.1 points more",
+    "could not reach 0.1 points more",
+]
+"""What a sentence can say that the runs can answer; docs/protocol.md has each criterion."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,13 +43,29 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Statement:
+    """A sentence of an analysis that the runs can confirm or contradict: it says the same."""
+
+    text: str
+    says: Says
+
+    def __post_init__(self) -> None:
+        if self.says not in get_args(Says):
+            known = ", ".join(map(repr, get_args(Says)))
+            raise ValueError(f"says={self.says!r} cannot be measured; choose from {known}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Narrative:
-    """The three headings of an iteration: Target, Results (as claimed) and Analysis."""
+    """The three headings of an iteration: Target, Results (as claimed) and Analysis.
+
+    A line of the analysis is text, or a `Statement` where the runs can tell whether it is so.
+    """
 
     title: str
     target: tuple[str, ...]
     claim: Claim | None = None
-    analysis: tuple[str, ...] = ()
+    analysis: tuple[str | Statement, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

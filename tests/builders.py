@@ -22,7 +22,7 @@ from bench.records import (
     UncountedOperator,
 )
 from bench.verdict import Verdict, judge
-from models.recipe import SGD, Affine, Claim, MultiStep, Narrative, Recipe
+from models.recipe import SGD, Affine, Claim, MultiStep, Narrative, Recipe, Statement
 
 FINGERPRINT = "f" * 64
 DATASET = "d" * 64
@@ -93,8 +93,12 @@ def make_run(
     dataset: str = DATASET,
     cost: Cost = COST,
     wall_seconds: float = 300.0,
+    mistakes: Sequence[Mistake] | None = None,
 ) -> Run:
-    """Return a run with one epoch for each count of correct validation images."""
+    """Return a run with one epoch for each count of correct validation images.
+
+    `mistakes` are those of the last epoch: as many as it got wrong unless a test says otherwise.
+    """
     training = training_correct or [59_400] * len(validation_correct)
     epochs = tuple(
         make_epoch(validation_correct=correct, total=total, training_correct=trained)
@@ -112,9 +116,10 @@ def make_run(
         cost=cost,
         status=status,
         epochs=epochs,
-        mistakes=tuple(
-            tuple(range(epoch.validation_total - epoch.validation_correct))
-            for epoch in epochs[-challenge.window :]
+        mistakes=(
+            tuple(_make_mistakes(epoch) for epoch in epochs[-challenge.window :])
+            if mistakes is None
+            else (tuple(mistakes),) * challenge.window
         ),
         started="2026-01-01T00:00:00+00:00",
         wall_seconds=wall_seconds,
@@ -142,7 +147,7 @@ def make_iteration(
     name: str = "iteration_4",
     title: str = "A learning-rate schedule",
     claim: Claim | None = CLAIM,
-    analysis: tuple[str, ...] = ("Consistent in the final epochs.",),
+    analysis: tuple[str | Statement, ...] = ("Consistent in the final epochs.",),
     epochs: int = 15,
     fingerprint: str = FINGERPRINT,
 ) -> Iteration:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from builders import make_diverged, make_evidence, make_run
+from msgspec import structs
 from scipy import stats
 
 from bench.challenges import MNIST
@@ -101,6 +103,62 @@ def test_the_first_epoch_at_the_target_is_none_when_never():
     assert (first.earliest, first.latest, first.never) == (1, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("firsts", "median"),
+    [
+        ([1, 2, 9], Fraction(2)),
+        ([1, 2, None], Fraction(2)),
+        ([1, None, None], None),
+        ([2, 3], Fraction(5, 2)),
+        ([2, None], None),
+        ([], None),
+    ],
+)
+def test_never_is_later_than_any_epoch_in_a_median(firsts: list[int | None], median):
+    """By hand: never moves the middle to the right, and is no number when it is the middle."""
+    runs = [
+        make_run(seed=s, validation_correct=[9_940 if n == first else 9_000 for n in range(1, 10)])
+        for s, first in enumerate(firsts)
+    ]
+    assert summary_of(*runs).first_epochs.median == median
+
+
+def test_the_trend_is_the_slope_of_least_squares():
+    """The mean over seeds of scipy.stats.linregress, in the window and in the second half."""
+    counts = [
+        (9_900, 9_910, 9_890, 9_935, 9_931, 9_952, 9_940),
+        (9_900,) * 4 + (9_910, 9_930, 9_925),
+    ]
+    summary = summary_of(*(make_run(seed=s, validation_correct=c) for s, c in enumerate(counts)))
+    slopes = [
+        stats.linregress(range(3), [count / 10_000 for count in c[-3:]]).slope for c in counts
+    ]
+    lower, upper = stats.t.interval(0.95, 1, loc=np.mean(slopes), scale=stats.sem(slopes))
+    for trend in (summary.window_trend, summary.late_trend):  # the second half of 7 is 3 epochs
+        assert trend is not None
+        assert float(trend.mean) == pytest.approx(np.mean(slopes))
+        assert (trend.lower, trend.upper) == pytest.approx((lower, upper))
+
+
+def test_the_second_half_is_longer_than_the_window_of_a_long_run():
+    """Of 8 epochs the last 4 rise by 10 images each; the last 3 as well, and the first do not."""
+    run = make_run(validation_correct=[9_900, 9_800, 9_700, 9_600, 9_000, 9_010, 9_020, 9_030])
+    summary = summary_of(run)
+    assert summary.late_trend is not None
+    assert summary.late_trend.mean == Fraction("0.001")
+    falling = make_run(validation_correct=[0, 0, 0, 0, 9_100, 9_010, 9_020, 9_030])
+    late = summary_of(falling).late_trend
+    assert late is not None
+    assert late.mean == Fraction(3 * -70 + 10, 10 * 10_000)  # weights -3, -1, 1, 3 over 10
+
+
+def test_one_epoch_has_no_trend():
+    """A window of one epoch has no slope."""
+    challenge = structs.replace(MNIST, window=1)
+    summary = summarise(make_evidence([make_run(validation_correct=[9_950])]), challenge)
+    assert (summary.window_trend, summary.late_trend) == (None, None)
+
+
 def test_the_gap_is_training_minus_validation_in_the_last_epoch():
     """By hand: 59,400 of 60,000 is 99.0 %, 9,940 of 10,000 is 99.4 %."""
     gap = summary_of(make_run(validation_correct=[9_000, 9_000, 9_940])).training_gap
@@ -148,6 +206,16 @@ def test_equal_peaks_confirm_exactly_what_they_are():
         for claimed in (99.41, 99.42, 99.43)
     ]
     assert answers == [Answer.FAILS, Answer.HOLDS, Answer.FAILS]
+
+
+@pytest.mark.parametrize("claimed", [99.29, 99.3, 99.35, 99.4, 99.5, 99.6])
+def test_the_percentile_of_a_claim_counts_equal_seeds_half(claimed: float):
+    """It equals scipy.stats.percentileofscore with kind="mean"."""
+    counts = (9_930, 9_940, 9_940, 9_950)
+    _, validation = compare_claim(make_evidence(peaks(*counts)), claim_of(validation=claimed))
+    expected = stats.percentileofscore(counts, round(claimed * 100), kind="mean")
+    assert validation.percentile is not None
+    assert float(validation.percentile * 100) == pytest.approx(expected)
 
 
 def test_one_seed_decides_no_claim():

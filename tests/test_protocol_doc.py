@@ -8,18 +8,23 @@ from fractions import Fraction
 from functools import cache
 from math import sqrt
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from scipy import integrate, stats
 
+from bench import analysis
 from bench.calibration.page import LIMIT_SEEDS as LIMIT
 from bench.calibration.page import Sizes, cut_percent, lift_percent, render_table
 from bench.calibration.rivals import EPOCH_DEVIATION
 from bench.calibration.verdicts import MAX_SEEDS, RELIABILITIES
 from bench.challenges import MNIST
 from bench.consistency import FORESEEABLE_SEEDS, Decision, binomial_bounds, decide, find_boundaries
+from bench.findings import ABOVE_TARGET, NEAR_TARGET, sensitivity
+from bench.findings.sensitivity import TARGET_STEP, TARGET_STEPS
 from bench.power import compute_power
 from bench.records import FIRST_TUNING_SEED, Answer
+from models.recipe import Says
 
 DOCS = Path(__file__).parents[1] / "docs"
 PASS_RATES = tuple(Fraction(n, 100) for n in (100, 99, 97, 95, 92, 90, 88, 85, 80, 70, 50))
@@ -216,10 +221,39 @@ def state_findings() -> Iterator[str]:
     error = 100 * sqrt(target * (1 - target) / 10_000)
     yield f"at {share(MNIST.target)} of 10,000 images one standard error is {error:.3f} points"
     yield "a verdict is about these 10,000 images"
+    yield from state_sensitivity()
+    yield from state_sentences()
     alpha = 1 - MNIST.confidence
     yield f"each attempt has its own {share(alpha)}."
     yield f"With 10 iterations judged at {share(MNIST.confidence)} up to {float(10 * alpha):g} "
     yield f"in the worst case, not {float(alpha):g}."
+
+
+def state_sensitivity() -> Iterator[str]:
+    levels = [share(q) for q in sensitivity.RELIABILITIES]
+    reach, step = points(TARGET_STEPS * TARGET_STEP), points(TARGET_STEP).removesuffix(" points")
+    yield f"for every window of 1 to {MNIST.epochs} epochs"
+    yield f"for q = {levels[0]}, {levels[1]} and {levels[2]}, and for targets"
+    yield f"for targets up to {reach} away in steps of {step} |"
+
+
+def state_sentences() -> Iterator[str]:
+    yield f"the whole {share(MNIST.confidence)} interval over seeds lies on its"
+    yield f"it is {points(analysis.OVERFITTING)} or more |"
+    yield f"it loses {points(analysis.FALL)} an epoch or more |"
+    assert Fraction(1, 3) == analysis.SLOW_SHARE
+    yield f"seeds not yet at {points(NEAR_TARGET)} below the target after a third of the epochs"
+    assert Fraction(1, 2) == analysis.DIFFICULT_SHARE
+    yield "they take up more than half of the errors that the target allows |"
+    yield f"it is below the target, by at most {points(analysis.CLOSE)} |"
+    beyond = points(ABOVE_TARGET)
+    yield f"could reach {beyond} more / could not reach {beyond} more |"
+    yield f"seeds that are {beyond} above the target in any epoch"
+    yield f"they are more than {share(analysis.REACHABLE)} |"
+
+
+def points(value: Fraction) -> str:
+    return f"{float(value * 100):g} points"
 
 
 def normalise(text: str) -> str:
@@ -262,6 +296,15 @@ def test_no_figure_on_the_page_goes_unchecked() -> None:
 
     unchecked = [m for m in re.finditer(r"\d+", text) if not claimed[m.start() : m.end()].all()]
     assert not [text[max(0, m.start() - 40) : m.end() + 20] for m in unchecked]
+
+
+def test_every_sentence_that_can_be_tested_has_its_criterion() -> None:
+    """Each way of saying something is in the first column of the table, beside its opposite."""
+    rows = read_rows(read_text("protocol.md"))
+    pairs = {f"{question.affirms} / {question.denies}" for question in analysis.QUESTIONS}
+
+    assert pairs <= rows.keys()
+    assert {says for pair in pairs for says in pair.split(" / ")} == set(get_args(Says))
 
 
 def test_the_answers_and_the_formula_are_named() -> None:

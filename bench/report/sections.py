@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from bench.analysis import Mark, Sentence, analyse
 from bench.consistency import Decision
 from bench.evidence import Evidence, run_holds
 from bench.figures import format_accuracy, format_count, format_percent, format_seconds
-from bench.findings import (
-    FirstEpochs,
-    Summary,
-    WorstSeed,
-    compare_claim,
-    summarise,
-)
+from bench.findings import Findings, Summary, WorstSeed, describe
 from bench.iterations import Iteration
 from bench.records import Answer, Challenge, Cost, Run, Status
 from bench.report.charts import AccuracyByEpoch, Curve
+from bench.report.findings import (
+    describe_first,
+    describe_sampling,
+    tabulate_digits,
+    tabulate_hard_images,
+    tabulate_sensitivity,
+    tabulate_thresholds,
+)
 from bench.report.tables import (
     Table,
     name_outcome,
@@ -33,7 +36,6 @@ from bench.report.tables import (
 from bench.report.wording import (
     ABSENT,
     SYMBOLS,
-    format_epochs,
     format_exact_percent,
     format_gap,
     format_interval,
@@ -45,6 +47,13 @@ from bench.report.wording import (
 )
 from bench.verdict import Budget, Verdict
 from models.recipe import Claim, Recipe
+
+MARKED = {
+    Mark.CONFIRMED: Answer.HOLDS,
+    Mark.CONTRADICTED: Answer.FAILS,
+    Mark.UNDECIDED: Answer.UNDECIDED,
+}
+"""A sentence is marked with the symbols and colours of the verdicts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +72,15 @@ class Badge:
     symbol: str
     word: str
     style: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A sentence of the analysis, with its mark and figure where the runs can answer it."""
+
+    text: str
+    badge: Badge | None
+    figure: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +106,10 @@ class Measurements:
     decision: Table | None
     decision_facts: tuple[Fact, ...]
     runs: Table
+    thresholds: Table
+    sensitivity: Table
+    hard_images: Table | None
+    digits: Table | None
     cost_facts: tuple[Fact, ...]
     layers: Table
     uncounted: Table | None
@@ -99,13 +121,17 @@ class Measurements:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """All there is on one verdict; `measurements` is `None` when there are no runs."""
+    """All there is on one verdict; `measurements` is `None` when there are no runs.
+
+    `diagnosed` says that the analysis was made from the runs, since its author wrote none.
+    """
 
     card: Card
     target: tuple[str, ...]
     claimed: tuple[Fact, ...]
     measured: tuple[Fact, ...]
-    analysis: tuple[str, ...]
+    analysis: tuple[Line, ...]
+    diagnosed: bool
     recipe: Table
     recipe_line: str
     measurements: Measurements | None
@@ -121,7 +147,8 @@ def compose_section(
 ) -> Section:
     """Compose all there is to show on one verdict."""
     challenge, evidence, claim = verdict.challenge, verdict.evidence, iteration.narrative.claim
-    summary = summarise(evidence, challenge) if evidence else None
+    findings = describe(evidence, challenge, claim) if evidence else None
+    summary = findings.summary if findings else None
     title = iteration.narrative.title
     if conditions_in_title and evidence:
         title = f"{title} ({evidence.conditions})"
@@ -136,13 +163,14 @@ def compose_section(
         ),
         target=iteration.narrative.target,
         claimed=_claimed_facts(claim) if claim else (),
-        measured=_measured_facts(evidence, summary, challenge) if evidence and summary else (),
-        analysis=iteration.narrative.analysis,
+        measured=_measured_facts(evidence, findings, challenge) if evidence and findings else (),
+        analysis=tuple(_line(s) for s in analyse(iteration.narrative, verdict, findings)),
+        diagnosed=not iteration.narrative.analysis,
         recipe=tabulate_recipe(iteration.recipe),
         recipe_line=_describe_recipe(iteration.recipe),
         measurements=(
-            _compose_measurements(verdict, evidence, summary, iteration)
-            if evidence and summary
+            _compose_measurements(verdict, evidence, findings, iteration)
+            if evidence and findings
             else None
         ),
     )
@@ -156,6 +184,14 @@ def _describe_recipe(recipe: Recipe) -> str:
 
 def _badge(answer: Answer) -> Badge:
     return Badge(symbol=SYMBOLS[answer], word=str(answer), style=answer.lower())
+
+
+def _line(sentence: Sentence) -> Line:
+    if sentence.mark is None:
+        return Line(text=sentence.text, badge=None, figure=None)
+    answer = MARKED[sentence.mark]
+    badge = Badge(symbol=SYMBOLS[answer], word=str(sentence.mark), style=answer.lower())
+    return Line(text=sentence.text, badge=badge, figure=sentence.figure)
 
 
 def _card_facts(verdict: Verdict, summary: Summary | None) -> tuple[Fact, ...]:
@@ -226,8 +262,10 @@ def _format_claimed(percent: float) -> str:
     return format_percent(Fraction(repr(percent)) / 100)
 
 
-def _measured_facts(evidence: Evidence, summary: Summary, challenge: Challenge) -> tuple[Fact, ...]:
-    level = challenge.confidence
+def _measured_facts(
+    evidence: Evidence, findings: Findings, challenge: Challenge
+) -> tuple[Fact, ...]:
+    summary, level = findings.summary, challenge.confidence
     window = f"Mean of the last {challenge.window} epochs"
     optimism = ABSENT if summary.optimism is None else format_points(summary.optimism)
     return (
@@ -241,10 +279,18 @@ def _measured_facts(evidence: Evidence, summary: Summary, challenge: Challenge) 
         Fact(label="Best training accuracy", value=format_spread(summary.best_training)),
         Fact(label="Best validation accuracy", value=format_spread(summary.best_validation)),
         Fact(label="The best epoch flatters by", value=optimism),
-        Fact(label="First at the target", value=_describe_first(summary.first_epochs)),
+        Fact(label="First at the target", value=describe_first(summary.first_epochs)),
+        Fact(
+            label=f"Trend per epoch in the last {challenge.window}",
+            value=format_gap(summary.window_trend, confidence=level),
+        ),
         Fact(
             label="Training minus validation, last epoch",
             value=format_gap(summary.training_gap, confidence=level),
+        ),
+        Fact(
+            label="Other test sets of this size, at the mean accuracy",
+            value=describe_sampling(findings.sampling, challenge),
         ),
     )
 
@@ -255,27 +301,25 @@ def _name_scored(summary: Summary) -> str:
     return f" (over {_of(summary.scored, summary.runs)} seeds)"
 
 
-def _describe_first(first: FirstEpochs) -> str:
-    if first.earliest is None or first.latest is None:
-        return "never"
-    epochs = format_epochs(first.earliest, first.latest)
-    return f"{epochs}; never in {_of(first.never, len(first.by_seed))}" if first.never else epochs
-
-
 def _compose_measurements(
-    verdict: Verdict, evidence: Evidence, summary: Summary, iteration: Iteration
+    verdict: Verdict, evidence: Evidence, findings: Findings, iteration: Iteration
 ) -> Measurements:
+    summary = findings.summary
     challenge, runs, cost = verdict.challenge, evidence.runs, evidence.runs[0].cost
     epochs = max(iteration.recipe.epochs, *(len(run.epochs) for run in runs))
     has_epochs = any(run.epochs for run in runs)
     return Measurements(
-        claim=_tabulate_claim(evidence, iteration.narrative.claim, challenge),
+        claim=_tabulate_claims(findings, challenge),
         accuracy=_plot_accuracy(verdict, summary, iteration, runs) if has_epochs else None,
         outcomes=tuple(sorted({_outcome(run, challenge) for run in runs if run.epochs})),
         accuracies=tabulate_accuracies(runs, epochs) if has_epochs else None,
         decision=tabulate_decision(verdict.reliable) if verdict.reliable else None,
         decision_facts=_decision_facts(verdict.reliable, challenge) if verdict.reliable else (),
         runs=tabulate_runs(evidence, challenge),
+        thresholds=tabulate_thresholds(findings.thresholds, challenge),
+        sensitivity=tabulate_sensitivity(findings.sensitivity, challenge),
+        hard_images=tabulate_hard_images(findings.difficulty),
+        digits=tabulate_digits(findings.difficulty, challenge),
         cost_facts=_cost_facts(cost),
         layers=tabulate_layers(cost),
         uncounted=tabulate_uncounted(cost),
@@ -291,11 +335,11 @@ def _compose_measurements(
     )
 
 
-def _tabulate_claim(evidence: Evidence, claim: Claim | None, challenge: Challenge) -> Table | None:
+def _tabulate_claims(findings: Findings, challenge: Challenge) -> Table | None:
     """Return no comparison on the embedded digits: every claim was made on MNIST."""
-    if claim is None or challenge.demonstration:
+    if not findings.claims or challenge.demonstration:
         return None
-    return tabulate_claim(compare_claim(evidence, claim))
+    return tabulate_claim(findings.claims)
 
 
 def _plot_accuracy(

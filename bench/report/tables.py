@@ -19,6 +19,7 @@ from bench.report.wording import (
     format_exact_percent,
     format_logarithm,
     format_number,
+    format_percentile,
     format_points,
     format_seeds,
 )
@@ -48,13 +49,15 @@ def tabulate_claim(comparisons: tuple[ClaimComparison, ...]) -> Table:
     """Return where the claimed accuracies fall among the seeds' best epochs."""
     return Table(
         caption="The claim against the best epoch of every seed: it holds when it lies between "
-        "lowest and highest, widened by one standard deviation on either side.",
+        "lowest and highest, widened by one standard deviation on either side. Its percentile "
+        "is the share of seeds below it, equal ones counting half.",
         columns=(
             Column(heading="Best accuracy"),
             Column(heading="Claimed", numeric=True),
             Column(heading="Lowest seed", numeric=True),
             Column(heading="Highest seed", numeric=True),
             Column(heading="Std. deviation", numeric=True),
+            Column(heading="Percentile", numeric=True),
             Column(heading="Claim"),
         ),
         rows=tuple(_claim_row(comparison) for comparison in comparisons),
@@ -70,6 +73,7 @@ def _claim_row(comparison: ClaimComparison) -> tuple[str, ...]:
         format_percent(best.lowest) if best else ABSENT,
         format_percent(best.highest) if best else ABSENT,
         ABSENT if deviation is None else format_points(deviation).removeprefix("+"),
+        format_percentile(comparison.percentile),
         f"{SYMBOLS[comparison.answer]} {comparison.answer}",
     )
 

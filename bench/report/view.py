@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.figures import format_count
+from bench.findings import compare_consecutive
 from bench.iterations import Iteration
 from bench.records import Answer, Challenge
+from bench.report.findings import tabulate_comparisons
 from bench.report.sections import Section, compose_section, dataset_option
+from bench.report.tables import Table
 from bench.report.wording import (
     SYMBOLS,
     format_exact_percent,
@@ -37,6 +40,7 @@ class Page:
     warnings: tuple[Caution, ...]
     tally: tuple[str, ...]
     next_step: str | None
+    comparisons: Table | None
     sections: tuple[Section, ...]
 
 
@@ -56,6 +60,7 @@ def compose_page(
         warnings=_warn(challenge),
         tally=_tally(verdicts),
         next_step=_next_step(verdicts, challenge),
+        comparisons=_compare(verdicts, challenge),
         sections=tuple(
             compose_section(
                 verdict,
@@ -107,6 +112,11 @@ def _next_step(verdicts: Sequence[Verdict], challenge: Challenge) -> str | None:
     if any(verdict.evidence for verdict in verdicts):
         return None
     return f"There are no runs to judge yet. Run `bench run{dataset_option(challenge)}`."
+
+
+def _compare(verdicts: Sequence[Verdict], challenge: Challenge) -> Table | None:
+    evidence = [verdict.evidence for verdict in verdicts if verdict.evidence]
+    return tabulate_comparisons(compare_consecutive(evidence, challenge), challenge)
 
 
 def _anchor(verdicts: Sequence[Verdict], place: int) -> str:

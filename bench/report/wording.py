@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
-from math import floor, isinf
+from math import ceil, floor, isinf
 
 from bench.figures import format_count, format_percent
 from bench.findings import Interval, Spread
@@ -15,6 +15,7 @@ from bench.records import Answer
 SYMBOLS = {Answer.HOLDS: "✓", Answer.FAILS: "✗", Answer.UNDECIDED: "?"}
 ABSENT = "—"
 MINUS = "−"
+SMALLEST_P = 0.001
 
 
 def format_exact_percent(value: Fraction) -> str:
@@ -59,6 +60,18 @@ def format_gap(interval: Interval | None, *, confidence: Fraction) -> str:
     lower, upper = format_points(interval.lower), format_points(interval.upper)
     level = format_exact_percent(confidence)
     return f"{mean} ({level} interval {lower.removesuffix(' points')} to {upper})"
+
+
+def format_p(p: float | None) -> str:
+    """Return a p-value cut up to three decimals, so that none reads as smaller than it is."""
+    if p is None:
+        return ABSENT
+    return "below 0.001" if p < SMALLEST_P else f"{ceil(p * 1000) / 1000:.3f}"
+
+
+def format_percentile(share: Fraction | None) -> str:
+    """Return a share to one decimal of a per cent, absent when there is none."""
+    return ABSENT if share is None else format_percent(share, decimals=1)
 
 
 def format_spread(spread: Spread | None) -> str:

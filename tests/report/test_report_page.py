@@ -17,6 +17,7 @@ from builders import (
     make_run,
     make_verdict,
 )
+from scipy import stats
 
 import bench
 from bench.challenges import DIGITS, MNIST
@@ -26,6 +27,7 @@ from bench.iterations import Iteration, list_iterations
 from bench.records import Answer, Conditions
 from bench.report.page import TEMPLATES, render_page, write_page
 from bench.verdict import Verdict, judge
+from models.recipe import Statement
 
 CUDA = Conditions(device="cuda sm_90", precision="fp32", engine="graph", torch="2.11")
 SCRIPT = "<script>alert('x')</script>"
@@ -229,7 +231,7 @@ def test_every_row_of_every_table_is_as_long_as_its_heading(read):
     """Runs of unlike length, diverged ones among them, leave no cell out."""
     runs = [make_run(seed=0), make_diverged(seed=1, epochs=2), make_diverged(seed=2)]
     tables = read(render(make_verdict(runs))).find_all("table")
-    assert len(tables) == 8
+    assert len(tables) == 12
     for table in tables:
         lengths = {
             len([e for e in row.find_all() if e.tag in ("th", "td")])
@@ -244,6 +246,76 @@ def test_a_recipe_is_shown_field_by_field(read):
     for row in ("optimizer SGD", "optimizer: momentum 0.9", "schedule: milestones 10",
                 "augmentation: degrees 7", "averaging none", "batch size 128"):  # fmt: skip
         assert row in text
+
+
+def test_a_sentence_of_the_analysis_shows_symbol_word_and_figure(read):
+    """Measured lines say so in words beside the colour; a line that nobody can measure is bare."""
+    iteration = make_iteration(
+        analysis=(
+            Statement(text="It overfits.", says="overfits"),
+            Statement(text="Consistent in the final epochs.", says="is consistent"),
+            "A good schedule is hard to find.",
+        )
+    )
+    runs = runs_of(*[STEADY] * 3)
+    document = read(render(make_verdict(runs, iteration), iterations=[iteration]))
+    assert [mark.text for mark in document.find_all("span", "mark")] == [
+        "✗ contradicted",
+        "? undecided",
+    ]
+    overfits, consistent = (figure.text for figure in document.find_all("span", "figure"))
+    assert overfits.startswith("Training minus validation accuracy in the last epoch: −0.460")
+    assert consistent.startswith("3 of 3 seeds hold the target in each of the last 3 epochs")
+    lines = [item.text for item in document.find_all("li")]
+    assert "A good schedule is hard to find." in lines
+
+
+def test_an_iteration_without_analysis_shows_one_made_from_its_runs(read):
+    """It says that its author wrote none; without runs there is nothing to make it from."""
+    iteration = make_iteration(analysis=())
+    with_runs = read(render(make_verdict(runs_of(STEADY), iteration), iterations=[iteration]))
+    assert "Made from the runs; its author wrote none." in with_runs.text
+    assert len(with_runs.find_all("span", "mark")) == 8
+    without = read(render(make_verdict([], iteration), iterations=[iteration]))
+    assert "None written." in without.text
+    assert not without.find_all("span", "mark")
+
+
+def test_consecutive_iterations_are_compared_in_one_table(read):
+    """One row a step, with interval, corrected p and the chance of being better."""
+    iterations = [make_iteration(name=f"iteration_{n}") for n in (1, 2)]
+    counts = {"iteration_1": (9_930, 9_934, 9_932), "iteration_2": (9_950, 9_954, 9_951)}
+    verdicts = [
+        make_verdict(
+            [
+                make_run(seed=s, validation_correct=[n] * 3, iteration=i.name)
+                for s, n in enumerate(counts[i.name])
+            ],
+            i,
+        )
+        for i in iterations
+    ]
+    document = read(render(*verdicts, iterations=iterations))
+    (table,) = [t for t in document.find_all("table") if "iteration 1 to iteration 2" in t.text]
+    expected = stats.ttest_ind(*(counts[f"iteration_{n}"] for n in (2, 1)), equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert f"+{interval.low / 100:.2f} to +{interval.high / 100:.2f} points" in table.text
+    assert expected.pvalue < 0.001
+    assert table.text.endswith("below 0.001 100.0 %")
+    assert "From each iteration to the next" not in read(render(make_verdict([]))).text
+
+
+def test_the_tables_that_describe_mark_what_was_asked(read):
+    """The target among the thresholds, and the challenge's own row in each of three variations."""
+    document = read(render(make_verdict(runs_of(STEADY, SHAKY))))
+    thresholds, sensitivity = (
+        next(t for t in document.find_all("table") if heading in t.text)
+        for heading in ("Threshold", "Changed")
+    )
+    rows = [row.text for row in thresholds.find_all("tr")]
+    assert rows[2].startswith("99.4 % 1 of 2")
+    assert rows[2].endswith("target")
+    assert sum(row.text.endswith("as asked") for row in sensitivity.find_all("tr")) == 3
 
 
 def test_rendering_never_imports_torch():
@@ -285,7 +357,7 @@ def _luminance(colour: str) -> float:
     [(t, g) for t in ("ink", "soft", "accent") for g in ("ground", "paper", "shade")]
     + [("ink", "code")]
     + [(answer, f"{answer}-ground") for answer in ("holds", "fails", "undecided")]
-    + [("undecided", "paper"), ("fails", "paper")],
+    + [("undecided", "paper"), ("fails", "paper"), ("holds", "paper")],
 )
 def test_every_text_stands_out_from_its_ground(scheme: int, text: str, ground: str):
     """Contrast is 4.5 : 1 or more (WCAG 2.2, 1.4.3, with its formula of relative luminance)."""

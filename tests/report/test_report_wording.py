@@ -7,9 +7,11 @@ from math import inf, log
 
 import pytest
 
+from bench.figures import cut_points
 from bench.report.wording import (
     format_exact_percent,
     format_logarithm,
+    format_p,
     format_points,
     format_seeds,
     write_seeds,
@@ -38,6 +40,21 @@ def test_a_difference_has_its_sign():
     """A gap in percentage points reads the same way everywhere."""
     assert format_points(Fraction(3, 1000)) == "+0.30 points"
     assert format_points(-0.0034) == "−0.34 points"
+
+
+def test_a_difference_is_cut_so_that_it_reaches_no_margin_it_is_below():
+    """0.0999 points is not 0.100, and -0.0101 points is a larger fall than -0.010."""
+    assert cut_points(Fraction("0.000999")) == "+0.099 points"
+    assert cut_points(Fraction("0.001")) == cut_points(0.001) == "+0.100 points"
+    assert cut_points(-0.000101) == "−0.011 points"
+
+
+def test_a_p_value_never_reads_as_smaller_than_it_is():
+    """What lies above 0.05 is not shown at it, and what is tiny is not zero."""
+    assert format_p(0.0501) == "0.051"
+    assert format_p(1e-9) == "below 0.001"
+    assert format_p(1.0) == "1.000"
+    assert format_p(None) == "—"
 
 
 def test_seeds_are_written_as_the_command_line_reads_them():

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench.challenges import MNIST_DIGEST, MNIST_DIGITS
 from bench.datasets import (
-    MNIST_DIGEST,
     find_mnist,
     load_embedded_digits,
     load_mnist,
@@ -40,12 +40,17 @@ def closed_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_mnist_is_what_its_authors_published(mnist_folder: Path) -> None:
-    """60,000 and 10,000 images; per-class counts of the training set are those LeCun lists."""
+    """60,000 and 10,000 images; per-class counts of the training set are those LeCun lists.
+
+    Those of the test set are what the rates per digit are taken of.
+    """
     dataset = load_mnist(mnist_folder)
     assert dataset.training_images.shape == (60_000, 28, 28)
     assert dataset.validation_images.shape == (10_000, 28, 28)
     counts = torch.bincount(dataset.training_labels.long()).tolist()
     assert counts == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    validation_counts = torch.bincount(dataset.validation_labels.long()).tolist()
+    assert tuple(validation_counts) == MNIST_DIGITS
     assert (dataset.mean, dataset.deviation) == (0.1307, 0.3081)
     assert dataset.digest == MNIST_DIGEST
 

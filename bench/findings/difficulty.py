@@ -1,0 +1,197 @@
+"""Which validation images the seeds get wrong in their last epoch, and how much a digit counts."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from msgspec import Struct
+from scipy import stats
+
+from bench.challenges import MNIST_DIGEST, MNIST_DIGITS
+from bench.consistency import binomial_bounds
+from bench.evidence import Evidence
+from bench.findings.intervals import Interval, Share, estimate_proportion, measure_share
+from bench.findings.scores import has_window, mean_window_accuracy
+from bench.records import Challenge, Mistake, Run, Status
+
+HALF = 0.5
+
+
+class HardImage(Struct, frozen=True, kw_only=True):
+    """A validation image that more than half of the seeds get wrong.
+
+    `predicted` is what it is taken for most often, the smallest digit among equals.
+    """
+
+    index: int
+    label: int
+    wrong: int
+    predicted: int
+
+
+class DigitDifficulty(Struct, frozen=True, kw_only=True):
+    """How hard one digit is; rates are `None` where the number of its images is not known.
+
+    `errors` adds up the wrong answers of all seeds. `error_rate` is the mean over seeds, with
+    Student's interval; `hard` counts the images that most seeds get wrong and `hard_share` their
+    share of the digit's images, with the exact bounds for fresh images of that digit.
+    """
+
+    label: int
+    images: int | None
+    errors: int
+    error_rate: Interval | None
+    hard: int
+    hard_share: Share | None
+
+
+class Difficulty(Struct, frozen=True, kw_only=True):
+    """The last epoch's mistakes of the seeds that finished, hardest image first.
+
+    Of each image the seeds say, by exact bounds at the challenge's confidence, whether a new seed
+    gets it wrong more often than not: surely so for `surely_hard` images, and not excluded for
+    `possibly_hard`. `images` and `possibly_hard` are `None` without such a seed.
+    """
+
+    seeds: int
+    images: int | None
+    hard: tuple[HardImage, ...]
+    surely_hard: int
+    possibly_hard: int | None
+    digits: tuple[DigitDifficulty, ...]
+
+
+class SamplingError(Struct, frozen=True, kw_only=True):
+    """What another test set of as many images would show of a network of this accuracy.
+
+    `standard_error` is the binomial one, as a proportion. In the share of test sets that the
+    challenge's confidence names, `lowest` to `highest` images are right.
+    """
+
+    images: int
+    accuracy: Fraction
+    standard_error: float
+    lowest: int
+    highest: int
+
+
+def measure_difficulty(evidence: Evidence, challenge: Challenge) -> Difficulty:
+    """Return the hard images and digits; runs that diverged have no last epoch to look at."""
+    finished = [run for run in evidence.runs if _has_last_mistakes(run)]
+    mistakes = [run.mistakes[-1] for run in finished]
+    confidence = float(challenge.confidence)
+    images = max((run.epochs[-1].validation_total for run in finished), default=None)
+    wrong = Counter(mistake.index for each in mistakes for mistake in each)
+    surely, possibly = _count_hard(wrong, images, len(finished), confidence=confidence)
+    hard = _list_hard_images(mistakes, wrong)
+    return Difficulty(
+        seeds=len(finished),
+        images=images,
+        hard=hard,
+        surely_hard=surely,
+        possibly_hard=possibly,
+        digits=_measure_digits(mistakes, hard, count_digits(evidence), confidence=confidence),
+    )
+
+
+def count_digits(evidence: Evidence) -> Mapping[int, int]:
+    """Return how many validation images each digit has, nothing where that is not known."""
+    return dict(enumerate(MNIST_DIGITS)) if evidence.dataset == MNIST_DIGEST else {}
+
+
+def estimate_sampling_error(evidence: Evidence, challenge: Challenge) -> SamplingError | None:
+    """Return the binomial error at the mean accuracy of the window, `None` without a window."""
+    scored = [run for run in evidence.runs if has_window(run, challenge)]
+    if not scored:
+        return None
+    windows = [mean_window_accuracy(run, challenge) for run in scored]
+    accuracy = sum(windows, Fraction(0)) / len(windows)
+    images = scored[0].epochs[-1].validation_total
+    correct = stats.binom(images, float(accuracy))
+    lowest, highest = correct.interval(float(challenge.confidence))
+    return SamplingError(
+        images=images,
+        accuracy=accuracy,
+        standard_error=float(correct.std()) / images,
+        lowest=int(lowest),
+        highest=int(highest),
+    )
+
+
+def _has_last_mistakes(run: Run) -> bool:
+    return run.status is Status.FINISHED and bool(run.epochs) and bool(run.mistakes)
+
+
+def _list_hard_images(
+    mistakes: Sequence[tuple[Mistake, ...]], wrong: Counter[int]
+) -> tuple[HardImage, ...]:
+    predictions: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+    for each in mistakes:
+        for mistake in each:
+            if 2 * wrong[mistake.index] > len(mistakes):
+                predictions[mistake.index, mistake.label][mistake.predicted] += 1
+    hard = [
+        HardImage(
+            index=index,
+            label=label,
+            wrong=wrong[index],
+            predicted=min(taken, key=lambda digit: (-taken[digit], digit)),
+        )
+        for (index, label), taken in predictions.items()
+    ]
+    return tuple(sorted(hard, key=lambda image: (-image.wrong, image.index)))
+
+
+def _count_hard(
+    wrong: Counter[int], images: int | None, seeds: int, *, confidence: float
+) -> tuple[int, int | None]:
+    """Count the images whose exact bounds lie above one half, and those that reach above it."""
+    if images is None:
+        return 0, None
+    seeds_wrong = Counter(wrong.values())
+    seeds_wrong[0] = images - len(wrong)
+    surely = possibly = 0
+    for count, times in seeds_wrong.items():
+        lower, upper = binomial_bounds(count, seeds, confidence=confidence)
+        surely += times * (lower > HALF)
+        possibly += times * (upper > HALF)
+    return surely, possibly
+
+
+def _measure_digits(
+    mistakes: Sequence[tuple[Mistake, ...]],
+    hard: Sequence[HardImage],
+    totals: Mapping[int, int],
+    *,
+    confidence: float,
+) -> tuple[DigitDifficulty, ...]:
+    by_seed = [Counter(mistake.label for mistake in each) for each in mistakes]
+    hard_of = Counter(image.label for image in hard)
+    labels = sorted({label for counts in by_seed for label in counts} | totals.keys())
+    return tuple(
+        _measure_digit(
+            label,
+            [counts[label] for counts in by_seed],
+            hard_of[label],
+            totals.get(label),
+            confidence=confidence,
+        )
+        for label in labels
+        if by_seed
+    )
+
+
+def _measure_digit(
+    label: int, errors: Sequence[int], hard: int, images: int | None, *, confidence: float
+) -> DigitDifficulty:
+    rates = [Fraction(count, images) for count in errors] if images else []
+    return DigitDifficulty(
+        label=label,
+        images=images,
+        errors=sum(errors),
+        error_rate=estimate_proportion(rates, confidence=confidence),
+        hard=hard,
+        hard_share=measure_share(hard, images, confidence=confidence) if images else None,
+    )

@@ -1,0 +1,77 @@
+"""How the same seeds would be judged if window, reliability or target were chosen otherwise."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from msgspec import Struct, structs
+
+from bench.consistency import decide
+from bench.evidence import Evidence, run_holds
+from bench.records import Answer, Challenge
+
+RELIABILITIES = (Fraction("0.80"), Fraction("0.90"), Fraction("0.95"))
+TARGET_STEP = Fraction("0.0002")
+"""0.02 points, two images of 10,000."""
+
+TARGET_STEPS = 5
+"""Steps on either side of the target: 0.1 points."""
+
+
+class Variation(Struct, frozen=True, kw_only=True):
+    """What the rule says of the same runs when one number of the challenge is another."""
+
+    window: int
+    reliability: Fraction
+    target: Fraction
+    answer: Answer
+    holding: int
+    runs: int
+    decided_after: int | None
+    further_seeds: int | None
+
+
+class Sensitivity(Struct, frozen=True, kw_only=True):
+    """The reliable finding when one number varies and the others are the challenge's own.
+
+    Many choices are read from the same runs, so the error rate of a verdict holds for the
+    challenge's own alone.
+    """
+
+    windows: tuple[Variation, ...]
+    reliabilities: tuple[Variation, ...]
+    targets: tuple[Variation, ...]
+
+
+def vary_challenge(evidence: Evidence, challenge: Challenge) -> Sensitivity:
+    """Judge the runs for every window up to all epochs, three reliabilities, and near targets."""
+    epochs = min(challenge.epochs, max((len(run.epochs) for run in evidence.runs), default=0))
+    windows = sorted({challenge.window, *range(1, epochs + 1)})
+    reliabilities = sorted({challenge.reliability, *RELIABILITIES})
+    targets = [
+        challenge.target + step * TARGET_STEP for step in range(-TARGET_STEPS, TARGET_STEPS + 1)
+    ]
+    return Sensitivity(
+        windows=tuple(_vary(evidence, challenge, window=k) for k in windows),
+        reliabilities=tuple(_vary(evidence, challenge, reliability=q) for q in reliabilities),
+        targets=tuple(_vary(evidence, challenge, target=t) for t in targets if 0 < t <= 1),
+    )
+
+
+def _vary(evidence: Evidence, challenge: Challenge, **changed: int | Fraction) -> Variation:
+    varied = structs.replace(challenge, **changed)
+    decision = decide(
+        [run_holds(run, varied) for run in evidence.runs],
+        reliability=varied.reliability,
+        confidence=varied.confidence,
+    )
+    return Variation(
+        window=varied.window,
+        reliability=varied.reliability,
+        target=varied.target,
+        answer=decision.answer,
+        holding=decision.holding,
+        runs=decision.runs,
+        decided_after=decision.decided_after,
+        further_seeds=decision.further_seeds,
+    )
