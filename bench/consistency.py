@@ -239,8 +239,8 @@ def welch_interval(
         return difference, difference, difference, float(difference == 0)
     spread = sum(e**2 / (len(values) - 1) for e, values in zip(errors, samples, strict=True))
     degrees, standard_error = total**2 / spread, total**0.5
-    reach = float(stats.t.isf((1.0 - confidence) / 2.0, degrees)) * standard_error
-    p = 2.0 * float(stats.t.sf(abs(difference) / standard_error, degrees))
+    reach = float(special.stdtrit(degrees, (1.0 + confidence) / 2.0)) * standard_error
+    p = 2.0 * float(special.stdtr(degrees, -abs(difference) / standard_error))
     return difference, difference - reach, difference + reach, p
 
 

@@ -152,12 +152,18 @@ def _build(kind: type, node: ast.Call, path: Path) -> Any:
         value = values[keyword.arg] = _evaluate(keyword.value, path)
         if keyword.arg in hints and not _fits(value, hints[keyword.arg]):
             raise IterationError(
-                f"{where}: {value!r} is not a value for {keyword.arg} of {kind.__name__}"
+                f"{where}: {keyword.arg}={value!r} is not a value for {keyword.arg} of "
+                f"{kind.__name__}{_list_choices(hints[keyword.arg])}"
             )
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise IterationError(f"{path}:{node.lineno}: {error}") from error
+
+
+def _list_choices(hint: Any) -> str:
+    choices = ", ".join(map(repr, get_args(hint)))
+    return f"; choose from {choices}" if get_origin(hint) is Literal else ""
 
 
 def _fits(value: object, hint: Any) -> bool:
@@ -181,10 +187,7 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
     # the recipe enters by value, the narrative not at all
     tree.body = [node for node in tree.body if _assigned_name(node) not in _LITERALS]
     sources = {"": _canonical(_without_prose(tree))}
-    initial = _without_prose(_parse(folder / "__init__.py"))
-    if initial.body:
-        sources["__init__"] = _canonical(initial)
-    waiting, followed = _imported_modules(tree) | _imported_modules(initial), {"recipe"}
+    waiting, followed = _imported_modules(tree) | {"__init__"}, {"recipe"}
     while waiting - followed:
         name = (waiting - followed).pop()
         followed.add(name)
@@ -192,7 +195,8 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
             imported = _parse(file)
             place = file.relative_to(folder).with_suffix("").as_posix()
             waiting |= _imported_modules(imported)
-            sources[place] = _canonical(_without_prose(imported))
+            if _without_prose(imported).body:
+                sources[place] = _canonical(imported)
     content = [TRAINING_SEMANTICS, _recipe_values(recipe), sources]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

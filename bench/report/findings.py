@@ -152,15 +152,15 @@ def tabulate_digits(difficulty: Difficulty, challenge: Challenge) -> Table | Non
 
 def _digit_row(digit: DigitDifficulty) -> tuple[str, ...]:
     rate = digit.error_rate
-    has_interval = rate is not None and rate.lower is not None and rate.upper is not None
+    bounds = ABSENT
+    if rate is not None and rate.lower is not None and rate.upper is not None:
+        bounds = f"{format_percent(rate.lower)} to {format_percent(rate.upper)}"
     return (
         str(digit.label),
         ABSENT if digit.images is None else format_count(digit.images),
         format_count(digit.errors),
         ABSENT if rate is None else format_percent(rate.mean),
-        f"{format_percent(rate.lower)} to {format_percent(rate.upper)}"
-        if rate is not None and has_interval
-        else ABSENT,
+        bounds,
         format_count(digit.hard),
         *(_bounds(digit.hard_share) if digit.hard_share else (ABSENT, ABSENT)),
     )
