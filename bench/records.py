@@ -17,6 +17,9 @@ FORMAT = 1
 FIRST_TUNING_SEED = 1_000_000
 """Seeds from here up are for tuning: trained on a split of the training set, never evidence."""
 
+MOST_IMAGES_AN_EPOCH = 60_000
+"""An epoch shows at most so many training images, drawn or repeated as the recipe likes."""
+
 
 class Status(StrEnum):
     """How a run ended: `DIVERGED` when its loss stopped being finite."""
