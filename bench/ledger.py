@@ -201,13 +201,14 @@ def _read(path: Path, decoder: RunDecoder) -> LedgerFile:
 
 def _decode_lines(file: BinaryIO, path: Path, decoder: RunDecoder) -> Iterator[Run | None]:
     """Yield one run after the other, with one line in memory, and `None` for a torn last line."""
+    place = path.parent.name, path.stem
     for number, line in enumerate(file, start=1):
         content = line.removesuffix(b"\n")
         if content == line and not _is_intact(content):
             yield None
             return
         try:
-            yield _belonging(_decode(content, decoder), path)
+            yield _belonging(_decode(content, decoder), place)
         except LedgerError as error:
             raise LedgerError(
                 f"{path}:{number}: damaged line ({error}); restore the file from version "
@@ -215,9 +216,9 @@ def _decode_lines(file: BinaryIO, path: Path, decoder: RunDecoder) -> Iterator[R
             ) from error
 
 
-def _belonging(run: Run, path: Path) -> Run:
-    """Return a run that belongs into the file, by its challenge and iteration."""
-    if (run.challenge, run.iteration) != (path.parent.name, path.stem):
+def _belonging(run: Run, place: tuple[str, str]) -> Run:
+    """Return a run that belongs into the file of a challenge and an iteration."""
+    if (run.challenge, run.iteration) != place:
         raise LedgerError(f"a run of {run.iteration} on {run.challenge} belongs elsewhere")
     return run
 

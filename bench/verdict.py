@@ -74,13 +74,16 @@ def _judge_evidence(
     answer, why = Answer.UNDECIDED, _explain_absence(selection, iteration.name)
     if evidence and runs:
         budget = _judge_budget(runs, iteration, challenge)
+        holds = [run_holds(run, challenge) for run in runs]
         reliable = decide(
-            [run_holds(run, challenge) for run in runs],
+            holds,
             reliability=challenge.reliability,
             confidence=challenge.confidence,
         )
         answer = reliable.answer if budget.answer is Answer.HOLDS else Answer.FAILS
-        why = _explain(answer, budget, reliable, evidence, selection, challenge)
+        failed = [run for run, held in zip(runs, holds, strict=True) if not held]
+        failures = _explain_failures(failed, challenge)
+        why = _explain(answer, budget, reliable, failures, evidence, selection)
     return Verdict(
         iteration=iteration.name,
         challenge=challenge,
@@ -128,29 +131,28 @@ def _explain(
     answer: Answer,
     budget: Budget,
     reliable: Decision,
+    failures: str,
     evidence: Evidence,
     selection: Selection,
-    challenge: Challenge,
 ) -> str:
     count = f"{reliable.holding} of {reliable.runs} seeds hold"
     if budget.answer is Answer.FAILS:
         return f"over budget: {_explain_budget(budget)}; {count}"
     if answer is Answer.HOLDS:
         return f"{count}; decided after {reliable.decided_after}"
-    count += _explain_failures(evidence.runs, challenge)
+    count += failures
     if answer is Answer.FAILS:
         return f"{count}; decided after {reliable.decided_after}"
     forecast = _explain_gap(evidence) if evidence.missing else _forecast(reliable)
     return "; ".join([count, forecast, *_explain_exclusions(evidence, selection)])
 
 
-def _explain_failures(runs: Sequence[Run], challenge: Challenge) -> str:
-    """Say of runs that do not hold what a milder judge would hold against the count."""
-    finished = [run for run in runs if run.status is Status.FINISHED]
-    diverged = len(runs) - len(finished)
+def _explain_failures(failed: Sequence[Run], challenge: Challenge) -> str:
+    """Say of the runs that do not hold how many a milder judge would not count as that."""
+    finished = [run for run in failed if run.status is Status.FINISHED]
+    diverged = len(failed) - len(finished)
     tempting = sum(
-        not run_holds(run, challenge)
-        and any(e.validation_correct >= challenge.required(e.validation_total) for e in run.epochs)
+        any(e.validation_correct >= challenge.required(e.validation_total) for e in run.epochs)
         for run in finished
     )
     reasons = []
