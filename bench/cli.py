@@ -19,6 +19,8 @@ COMMANDS = {
     "list": "List the iterations, their recipes and the runs recorded.",
     "cost": "Count parameters and multiply-accumulates, layer by layer.",
     "judge": "Say what the recorded runs show: HOLDS, FAILS or UNDECIDED.",
+    "compare": "Compare the accuracies of two iterations, with an interval.",
+    "power": "Forecast how many seeds a verdict will take.",
     "gate": "Fail a build that lacks the evidence: exit 0, 1, 2 or 3.",
     "report": "Write the page from the ledger alone, without torch.",
 }

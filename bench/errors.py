@@ -29,3 +29,7 @@ class LedgerError(BenchError):
 
 class SettingsError(BenchError):
     """A wrong value in the project's configuration or on the command line."""
+
+
+class EvidenceError(BenchError):
+    """Evidence that does not allow what was asked of it."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 
-def format_percent(value: Fraction | float, *, decimals: int = 2) -> str:
+def format_percent(value: Fraction | float, *, decimals: int = 2, lift: bool = False) -> str:
     """Return a proportion in per cent, cut off and not rounded: 0.993999 is 99.39 %, not 99.40 %.
 
-    Cutting never lifts a figure to a target of as many decimals that it did not reach.
+    Cutting never lifts a figure to a target of as many decimals that it did not reach. With `lift`
+    it is the next higher figure instead, so that a chance of error is never understated.
     """
     scale = 10**decimals
     exact = Fraction(value) if isinstance(value, Fraction) else Fraction(repr(float(value)))
-    cut = Fraction(floor(exact * 100 * scale), scale)
+    cut = Fraction((ceil if lift else floor)(exact * 100 * scale), scale)
     return f"{float(cut):.{decimals}f} %"
 
 

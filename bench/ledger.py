@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 from filelock import FileLock
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from bench.errors import LedgerError
-from bench.records import FORMAT, Conditions, Run
+from bench.records import FORMAT, Conditions, Run, RunOutline
 
 _CHECKSUM_LENGTH = 16
+RunDecoder = Decoder[Run] | Decoder[RunOutline]
 _PREFIX = b'{"checksum":"'
 _BODY = len(_PREFIX) + _CHECKSUM_LENGTH + len(b'",')
 _encoder = msgspec.json.Encoder(order="sorted")
-_decoder = msgspec.json.Decoder(Run)
+_decoder: RunDecoder = Decoder(Run)
+_outline_decoder: RunDecoder = Decoder(RunOutline)
+_BLOCK = 1 << 16
 
 RunKey = tuple[str, str, Conditions, int]
 
@@ -53,15 +58,7 @@ def decode_run(line: bytes) -> Run:
     Raises:
         LedgerError: the checksum does not match, or a field is not what the format says.
     """
-    if not _is_intact(line):
-        raise LedgerError("the checksum does not match the line")
-    try:
-        run = _decoder.decode(b"{" + line[_BODY:])
-    except msgspec.MsgspecError as error:
-        raise LedgerError(str(error)) from error
-    if run.format != FORMAT:
-        raise LedgerError(f"format {run.format} is not {FORMAT}, the one this version reads")
-    return run
+    return _decode(line, _decoder)
 
 
 def run_key(run: Run) -> RunKey:
@@ -76,29 +73,15 @@ def read_ledger(path: Path) -> LedgerFile:
         LedgerError: the file cannot be read, a line other than a torn last one is damaged, or two
             lines give one run different results.
     """
-    try:
-        content = path.read_bytes() if path.exists() else b""
-    except OSError as error:
-        raise LedgerError(f"{path}: cannot be read ({error.strerror})") from error
-    runs: list[Run] = []
-    lines = content.split(b"\n")
-    torn = bool(lines[-1]) and not _is_intact(lines[-1])
-    for number, line in enumerate(lines[:-1] if torn or not lines[-1] else lines, start=1):
-        try:
-            runs.append(_belonging(decode_run(line), path))
-        except LedgerError as error:
-            raise LedgerError(
-                f"{path}:{number}: damaged line ({error}); restore the file from version "
-                "control, or delete this line and run its seed again"
-            ) from error
-    return LedgerFile(path=path, runs=_without_repeats(path, runs), torn=torn)
+    return _read(path, _decoder)
 
 
-def _belonging(run: Run, path: Path) -> Run:
-    """Return a run that belongs into the file, by its challenge and iteration."""
-    if (run.challenge, run.iteration) != (path.parent.name, path.stem):
-        raise LedgerError(f"a run of {run.iteration} on {run.challenge} belongs elsewhere")
-    return run
+def read_outlines(path: Path) -> LedgerFile:
+    """Read a file as `read_ledger` does, but of each run only what a verdict needs.
+
+    Every checksum is verified; what a `RunOutline` leaves out is neither decoded nor kept.
+    """
+    return _read(path, _outline_decoder)
 
 
 def append_run(folder: Path, run: Run) -> None:
@@ -141,9 +124,8 @@ def unwritable(path: Path, error: OSError) -> LedgerError:
 
 
 def _append_line(file: FileIO, line: bytes) -> None:
-    file.seek(0)
-    tail = file.read().rsplit(b"\n", 1)[-1]
-    end = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    tail = _read_tail(file, end)
     if tail and _decode_tail(tail) is None:
         end = file.truncate(end - len(tail))
     elif tail:
@@ -154,6 +136,16 @@ def _append_line(file: FileIO, line: bytes) -> None:
     except OSError:
         file.truncate(end)
         raise
+
+
+def _read_tail(file: FileIO, end: int) -> bytes:
+    """Return what follows the last newline, reading backwards and little further than that."""
+    start, tail = end, b""
+    while start and b"\n" not in tail:
+        start = max(0, start - _BLOCK)
+        file.seek(start)
+        tail = file.read(end - start)
+    return tail.rpartition(b"\n")[2]
 
 
 def _write_all(file: FileIO, content: bytes) -> None:
@@ -172,25 +164,75 @@ def _decode_tail(tail: bytes) -> Run | None:
 
 
 def _is_intact(line: bytes) -> bool:
-    return line[:_BODY] == _PREFIX + _checksum(line[_BODY:]) + b'",'
+    return line[:_BODY] == _PREFIX + _checksum(memoryview(line)[_BODY:]) + b'",'
 
 
-def _checksum(body: bytes) -> bytes:
+def _checksum(body: bytes | memoryview) -> bytes:
     return hashlib.sha256(body).hexdigest()[:_CHECKSUM_LENGTH].encode()
 
 
-def _without_repeats(path: Path, runs: Iterable[Run]) -> tuple[Run, ...]:
-    first: dict[RunKey, Run] = {}
-    for run in runs:
-        known = first.setdefault(run_key(run), run)
-        if _results(known) != _results(run):
+def _decode(line: bytes, decoder: RunDecoder) -> Run:
+    if not _is_intact(line):
+        raise LedgerError("the checksum does not match the line")
+    try:
+        run = decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise LedgerError(str(error)) from error
+    if run.format != FORMAT:
+        raise LedgerError(f"format {run.format} is not {FORMAT}, the one this version reads")
+    return run
+
+
+def _read(path: Path, decoder: RunDecoder) -> LedgerFile:
+    runs: dict[RunKey, Run] = {}
+    torn = False
+    try:
+        with path.open("rb", buffering=_BLOCK) as file:
+            for run in _decode_lines(file, path, decoder):
+                torn = run is None
+                if run is not None:
+                    _add(runs, run, path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise LedgerError(f"{path}: cannot be read ({error.strerror})") from error
+    return LedgerFile(path=path, runs=tuple(runs.values()), torn=torn)
+
+
+def _decode_lines(file: BinaryIO, path: Path, decoder: RunDecoder) -> Iterator[Run | None]:
+    """Yield one run after the other, with one line in memory, and `None` for a torn last line."""
+    place = path.parent.name, path.stem
+    for number, line in enumerate(file, start=1):
+        content = line.removesuffix(b"\n")
+        if content == line and not _is_intact(content):
+            yield None
+            return
+        try:
+            yield _belonging(_decode(content, decoder), place)
+        except LedgerError as error:
             raise LedgerError(
-                f"{path}: seed {run.seed} of {run.fingerprint[:12]} is recorded twice under "
-                f"{run.conditions} with different results ({known.started}: {_summary(known)}; "
-                f"{run.started}: {_summary(run)}); run the seed again with another "
-                "--ledger and delete the line that differs"
-            )
-    return tuple(first.values())
+                f"{path}:{number}: damaged line ({error}); restore the file from version "
+                "control, or delete this line and run its seed again"
+            ) from error
+
+
+def _belonging(run: Run, place: tuple[str, str]) -> Run:
+    """Return a run that belongs into the file of a challenge and an iteration."""
+    if (run.challenge, run.iteration) != place:
+        raise LedgerError(f"a run of {run.iteration} on {run.challenge} belongs elsewhere")
+    return run
+
+
+def _add(runs: dict[RunKey, Run], run: Run, path: Path) -> None:
+    """Add a run; one that is there already must have the same results."""
+    known = runs.setdefault(run_key(run), run)
+    if known is not run and _results(known) != _results(run):
+        raise LedgerError(
+            f"{path}: seed {run.seed} of {run.fingerprint[:12]} is recorded twice under "
+            f"{run.conditions} with different results ({known.started}: {_summary(known)}; "
+            f"{run.started}: {_summary(run)}); run the seed again with another "
+            "--ledger and delete the line that differs"
+        )
 
 
 def _results(run: Run) -> tuple[object, ...]:

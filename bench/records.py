@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from fractions import Fraction
-from math import ceil
 
 from msgspec import Struct
 
@@ -17,6 +16,9 @@ FORMAT = 1
 
 FIRST_TUNING_SEED = 1_000_000
 """Seeds from here up are for tuning: trained on a split of the training set, never evidence."""
+
+MOST_IMAGES_AN_EPOCH = 60_000
+"""An epoch shows at most so many training images, drawn or repeated as the recipe likes."""
 
 
 class Status(StrEnum):
@@ -48,8 +50,8 @@ class Challenge(Struct, frozen=True, kw_only=True):
     demonstration: bool = False
 
     def required(self, total: int) -> int:
-        """Return how many of `total` images must be right to be at the target."""
-        return ceil(self.target * total)
+        """Return how many of `total` images must be right to be at the target, rounded up."""
+        return -(-self.target.numerator * total // self.target.denominator)
 
 
 class EpochScore(Struct, frozen=True, kw_only=True, gc=False):
@@ -156,3 +158,29 @@ class Run(Struct, frozen=True, kw_only=True, gc=False):
     mistakes: tuple[tuple[Mistake, ...], ...]
     started: str
     wall_seconds: float
+
+
+class CostOutline(
+    Cost,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    rename={"layers": "layers, not read", "uncounted": "uncounted, not read"},
+):
+    """A cost whose layers were not read, though its line may have them."""
+
+    layers: tuple[LayerCost, ...] = ()
+    uncounted: tuple[UncountedOperator, ...] = ()
+
+
+class RunOutline(
+    Run, frozen=True, kw_only=True, gc=False, rename={"mistakes": "mistakes, not read"}
+):
+    """What a verdict and its summary need of a run: all but its mistakes and its cost by layer.
+
+    These are nine tenths of a line. The names given to the fields that are not read keep an
+    outline from passing for a run: written as a line, it cannot be read again.
+    """
+
+    cost: CostOutline
+    mistakes: tuple[tuple[Mistake, ...], ...] = ()

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from bench.consistency import Decision, decide
 from bench.evidence import Evidence, Selection, run_holds
 from bench.figures import format_count
 from bench.iterations import Iteration
-from bench.records import Answer, Challenge, Conditions
+from bench.records import (
+    MOST_IMAGES_AN_EPOCH,
+    Answer,
+    Challenge,
+    Conditions,
+    Run,
+    Status,
+)
+
+NAMED_SEEDS = 5
+"""Missing seeds that a sentence names before it breaks off."""
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """Parameters strictly below, epochs at most what the challenge allows."""
+    """Parameters strictly below, epochs and images an epoch at most what is allowed.
+
+    `epochs` is the recipe's number or that of the longest run, `images` the most training images
+    that an epoch of any run has shown.
+    """
 
     answer: Answer
     parameters: int
     parameters_allowed: int
     epochs: int
     epochs_allowed: int
+    images: int
+    images_allowed: int
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -55,13 +73,17 @@ def _judge_evidence(
     budget = reliable = None
     answer, why = Answer.UNDECIDED, _explain_absence(selection, iteration.name)
     if evidence and runs:
-        budget = _judge_budget(runs[0].cost.parameters, iteration, challenge)
+        budget = _judge_budget(runs, iteration, challenge)
+        holds = [run_holds(run, challenge) for run in runs]
         reliable = decide(
-            [run_holds(run, challenge) for run in runs],
+            holds,
             reliability=challenge.reliability,
             confidence=challenge.confidence,
         )
-        answer, why = _combine(budget, reliable, evidence)
+        answer = reliable.answer if budget.answer is Answer.HOLDS else Answer.FAILS
+        failed = [run for run, held in zip(runs, holds, strict=True) if not held]
+        failures = _explain_failures(failed, challenge)
+        why = _explain(answer, budget, reliable, failures, evidence, selection)
     return Verdict(
         iteration=iteration.name,
         challenge=challenge,
@@ -85,38 +107,99 @@ def judge_all(
     )
 
 
-def _judge_budget(parameters: int, iteration: Iteration, challenge: Challenge) -> Budget:
-    epochs = iteration.recipe.epochs
-    within = parameters < challenge.parameters and epochs <= challenge.epochs
+def _judge_budget(runs: Sequence[Run], iteration: Iteration, challenge: Challenge) -> Budget:
+    parameters = runs[0].cost.parameters
+    epochs = max(iteration.recipe.epochs, *(len(run.epochs) for run in runs))
+    images = max((epoch.training_total for run in runs for epoch in run.epochs), default=0)
+    within = (
+        parameters < challenge.parameters
+        and epochs <= challenge.epochs
+        and images <= MOST_IMAGES_AN_EPOCH
+    )
     return Budget(
         answer=Answer.HOLDS if within else Answer.FAILS,
         parameters=parameters,
         parameters_allowed=challenge.parameters,
         epochs=epochs,
         epochs_allowed=challenge.epochs,
+        images=images,
+        images_allowed=MOST_IMAGES_AN_EPOCH,
     )
 
 
-def _combine(budget: Budget, reliable: Decision, evidence: Evidence) -> tuple[Answer, str]:
+def _explain(
+    answer: Answer,
+    budget: Budget,
+    reliable: Decision,
+    failures: str,
+    evidence: Evidence,
+    selection: Selection,
+) -> str:
     count = f"{reliable.holding} of {reliable.runs} seeds hold"
     if budget.answer is Answer.FAILS:
-        return Answer.FAILS, f"over budget: {_explain_budget(budget)}; {count}"
-    if reliable.answer is not Answer.UNDECIDED:
-        return reliable.answer, f"{count}; decided after {reliable.decided_after}"
-    if evidence.missing:
-        absent = ", ".join(map(str, evidence.missing[:5]))
-        return Answer.UNDECIDED, f"{count}; seeds beyond a gap wait for {absent}"
-    if reliable.further_seeds is None:
-        return Answer.UNDECIDED, f"{count}; a decision is not foreseeable at this rate"
-    return (
-        Answer.UNDECIDED,
-        f"{count}; {reliable.further_seeds} more would decide if they went as these",
+        return f"over budget: {_explain_budget(budget)}; {count}"
+    if answer is Answer.HOLDS:
+        return f"{count}; decided after {reliable.decided_after}"
+    count += failures
+    if answer is Answer.FAILS:
+        return f"{count}; decided after {reliable.decided_after}"
+    forecast = _explain_gap(evidence) if evidence.missing else _forecast(reliable)
+    return "; ".join([count, forecast, *_explain_exclusions(evidence, selection)])
+
+
+def _explain_failures(failed: Sequence[Run], challenge: Challenge) -> str:
+    """Say of the runs that do not hold how many a milder judge would not count as that."""
+    finished = [run for run in failed if run.status is Status.FINISHED]
+    diverged = len(failed) - len(finished)
+    tempting = sum(
+        any(e.validation_correct >= challenge.required(e.validation_total) for e in run.epochs)
+        for run in finished
     )
+    reasons = []
+    if diverged:
+        reasons.append(f"{diverged} diverged, which is not to hold")
+    if tempting:
+        reasons.append(
+            f"{tempting} reached the target, but not in each of the last {challenge.window} epochs"
+        )
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _explain_gap(evidence: Evidence) -> str:
+    absent = ", ".join(map(str, evidence.missing[:NAMED_SEEDS]))
+    more = ", ..." if len(evidence.missing) > NAMED_SEEDS else ""
+    return f"seeds count from 0 without a gap, so {len(evidence.waiting)} wait for {absent}{more}"
+
+
+def _forecast(reliable: Decision) -> str:
+    if reliable.further_seeds is None:
+        return "a decision is not foreseeable at this rate"
+    return f"{reliable.further_seeds} more would decide if they went as these"
+
+
+def _explain_exclusions(evidence: Evidence, selection: Selection) -> list[str]:
+    """Name the rules that keep recorded runs out of this evidence, with how many they keep out."""
+    elsewhere = sum(
+        len(other.runs) + len(other.waiting)
+        for other in selection.evidence
+        if other is not evidence
+    )
+    rules = (
+        (elsewhere, "under other conditions or on other images are never pooled with these"),
+        (selection.stale, "are stale: of other code"),
+        (selection.tuning, "of tuning seeds never count"),
+    )
+    return [f"{format_count(runs)} {rule}" for runs, rule in rules if runs]
 
 
 def _explain_budget(budget: Budget) -> str:
     if budget.epochs > budget.epochs_allowed:
         return f"{budget.epochs} epochs of at most {budget.epochs_allowed}"
+    if budget.images > budget.images_allowed:
+        return (
+            f"an epoch of {format_count(budget.images)} training images, at most "
+            f"{format_count(budget.images_allowed)} allowed"
+        )
     return (
         f"{format_count(budget.parameters)} parameters, fewer than "
         f"{format_count(budget.parameters_allowed)} allowed"
@@ -125,10 +208,18 @@ def _explain_budget(budget: Budget) -> str:
 
 def _explain_absence(selection: Selection, name: str) -> str:
     if any(evidence.waiting for evidence in selection.evidence):
-        return f"seed 0 is missing; run `bench run {name} --seeds 0-0`"
+        return (
+            "seed 0 is missing, and seeds count from 0 without a gap; "
+            f"run `bench run {name} --seeds 0-0`"
+        )
     if selection.stale:
         return (
             f"stale: {selection.stale} runs are of other code (network, recipe or engine "
             f"changed); run `bench run {name}` again"
+        )
+    if selection.tuning:
+        return (
+            f"no runs that count: {selection.tuning} are of tuning seeds, which never do; "
+            f"run `bench run {name}`"
         )
     return f"no runs; run `bench run {name}`"

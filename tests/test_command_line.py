@@ -33,7 +33,12 @@ EXPLAINED = {
     ],
     "list": ["--dataset", "--ledger"],
     "cost": ["MACs", "FLOPs", "uncounted"],
-    "judge": ["HOLDS", "FAILS", "UNDECIDED", "90 %", "5 %", "--dataset", "--ledger"],
+    "judge": [
+        "HOLDS", "FAILS", "UNDECIDED", "90 %", "5 %", "--dataset", "--ledger", "--format", "json",
+        "--paths", "--schema",
+    ],
+    "compare": ["ITERATION ITERATION", "last 3 epochs", "Welch", "decide nothing", "--format"],
+    "power": ["--pass-rate", "--reliability", "--confidence", "--max-seeds", "90 % after"],
     "gate": ["Exit 0", "1 FAILS", "3 UNDECIDED", "stale", "2 usage", "require", "--ledger"],
     "report": ["--page", "--ledger", "no torch"],
 }  # fmt: skip

@@ -43,7 +43,10 @@ def test_two_failing_seeds_of_two_fail() -> None:
     verdict = judge_runs(make_runs(range(2), final=LUCKY))
 
     assert verdict.answer is Answer.FAILS
-    assert verdict.why == "0 of 2 seeds hold; decided after 2"
+    assert verdict.why == (
+        "0 of 2 seeds hold (2 reached the target, but not in each of the last 3 epochs); "
+        "decided after 2"
+    )
 
 
 def test_undecided_says_how_many_more_seeds_would_decide() -> None:
@@ -59,7 +62,7 @@ def test_undecided_with_a_gap_names_the_missing_seeds() -> None:
     verdict = judge_runs(make_runs([0, 1, 2, 4, 6]))
 
     assert verdict.answer is Answer.UNDECIDED
-    assert verdict.why == "3 of 3 seeds hold; seeds beyond a gap wait for 3, 5"
+    assert verdict.why == "3 of 3 seeds hold; seeds count from 0 without a gap, so 2 wait for 3, 5"
 
 
 @pytest.mark.parametrize(

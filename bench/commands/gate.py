@@ -18,6 +18,7 @@ from bench.commands.options import (
 )
 from bench.gate import choose_conditions, exit_code
 from bench.iterations import list_iterations, select_iterations
+from bench.ledger import read_outlines
 from bench.settings import GateConditions
 from bench.verdict import judge
 
@@ -43,7 +44,7 @@ def command(iterations: tuple[str, ...], dataset: str, ledger: Path | None) -> i
     names = iterations or settings.require or (list_iterations()[-1].name,)
     verdicts = []
     for iteration in select_iterations(names):
-        selection = read_selection(folder, challenge, iteration)
+        selection = read_selection(folder, challenge, iteration, read=read_outlines)
         conditions = choose_conditions(selection, settings.conditions)
         if conditions is None and settings.conditions != GateConditions():
             selection = replace(selection, evidence=())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -18,9 +18,12 @@ from bench.commands.options import (
     read_selection,
 )
 from bench.commands.terminal import make_console
+from bench.evidence import Evidence
 from bench.figures import format_count
-from bench.iterations import select_iterations
-from bench.records import Answer
+from bench.iterations import Iteration, select_iterations
+from bench.judgement import FORMAT, Judgement, describe, encode_document, make_schema
+from bench.ledger import read_outlines
+from bench.records import Answer, Challenge
 from bench.verdict import Verdict, judge_all
 
 STYLES = {Answer.HOLDS: "bold green", Answer.FAILS: "bold red", Answer.UNDECIDED: "bold yellow"}
@@ -34,31 +37,55 @@ COLUMNS = ("iteration", "verdict", "why", "parameters", "conditions")
 @click.option(
     "--format",
     "layout",
-    type=click.Choice(["text", "markdown"]),
+    type=click.Choice(["text", "markdown", "json"]),
     default="text",
     show_default=True,
-    help="A table for the terminal, or one for a README.",
+    help="A table for the terminal or for a README, or a document for programs.",
 )
-def command(iterations: tuple[str, ...], dataset: str, ledger: Path | None, layout: str) -> None:
+@click.option("--paths", is_flag=True, help="Add both martingales after every run to the JSON.")
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of --format json and exit.")
+def command(
+    iterations: tuple[str, ...],
+    dataset: str,
+    ledger: Path | None,
+    layout: str,
+    paths: bool,
+    schema: bool,
+) -> None:
     """Say what the recorded runs show of each iteration, under each set of conditions.
 
     HOLDS: at least 90 % of seeds reach the target in every one of the last 3 epochs, and the budget
     is kept. FAILS: they do not. UNDECIDED: more seeds are needed; it says how many. The chance of a
     wrong HOLDS or FAILS is at most 5 %, however often you look.
     """
+    if schema:
+        click.echo(make_schema(), nl=False)
+        return
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    verdicts: list[Verdict] = []
-    for iteration in select_iterations(iterations):
-        selection = read_selection(folder, challenge, iteration)
-        verdicts += judge_all(selection, iteration, challenge)
-    if layout == "markdown":
-        click.echo(write_markdown(verdicts))
+    judged = judge_each(select_iterations(iterations), folder, challenge)
+    if layout == "json":
+        described = tuple(describe(*each, with_paths=paths) for each in judged)
+        document = Judgement(format=FORMAT, challenge=challenge, verdicts=described)
+        click.echo(encode_document(document), nl=False)
+    elif layout == "markdown":
+        click.echo(write_markdown(verdict for verdict, _, _ in judged))
     else:
-        print_verdicts(make_console(), verdicts)
+        print_verdicts(make_console(), (verdict for verdict, _, _ in judged))
 
 
-def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
+def judge_each(
+    iterations: Iterable[Iteration], ledger: Path, challenge: Challenge
+) -> Iterator[tuple[Verdict, Iteration, Evidence | None]]:
+    """Yield every verdict with its iteration and evidence, reading one ledger file at a time."""
+    for iteration in iterations:
+        selection = read_selection(ledger, challenge, iteration, read=read_outlines)
+        verdicts = judge_all(selection, iteration, challenge)
+        for verdict, evidence in zip(verdicts, selection.evidence or (None,), strict=True):
+            yield verdict, iteration, evidence
+
+
+def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
     """Print one row a verdict."""
     table = Table(*COLUMNS)
     for verdict in verdicts:
@@ -67,7 +94,7 @@ def print_verdicts(console: Console, verdicts: Sequence[Verdict]) -> None:
     console.print(table)
 
 
-def write_markdown(verdicts: Sequence[Verdict]) -> str:
+def write_markdown(verdicts: Iterable[Verdict]) -> str:
     """Return a Markdown table with one row a verdict."""
     rows = [COLUMNS, ("---",) * len(COLUMNS), *map(list_cells, verdicts)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

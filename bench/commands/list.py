@@ -16,6 +16,7 @@ from bench.commands.options import (
 )
 from bench.commands.terminal import make_console
 from bench.iterations import list_iterations
+from bench.ledger import read_outlines
 
 
 @click.command("list")
@@ -27,7 +28,7 @@ def command(dataset: str, ledger: Path | None) -> None:
     challenge = find_challenge(dataset, folder)
     table = Table("iteration", "adds", "epochs", "batch", "precision", "runs", "fingerprint")
     for iteration in list_iterations():
-        selection = read_selection(folder, challenge, iteration)
+        selection = read_selection(folder, challenge, iteration, read=read_outlines)
         runs = sum(len(e.runs) + len(e.waiting) for e in selection.evidence)
         stale = f" + {selection.stale} stale" if selection.stale else ""
         table.add_row(

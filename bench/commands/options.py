@@ -11,7 +11,7 @@ import click
 from bench.challenges import CHALLENGES, DIGITS, MNIST
 from bench.evidence import Selection, select_evidence
 from bench.iterations import Iteration
-from bench.ledger import ledger_path, read_ledger
+from bench.ledger import LedgerFile, ledger_path, read_ledger
 from bench.records import Challenge
 from bench.settings import Settings, load_settings
 
@@ -55,9 +55,18 @@ def find_challenge(name: str, ledger: Path) -> Challenge:
     return DIGITS if only_digits else MNIST
 
 
-def read_selection(ledger: Path, challenge: Challenge, iteration: Iteration) -> Selection:
-    """Read an iteration's runs and sort them into evidence; a torn last line is reported."""
-    file = read_ledger(ledger_path(ledger, challenge.name, iteration.name))
+def read_selection(
+    ledger: Path,
+    challenge: Challenge,
+    iteration: Iteration,
+    *,
+    read: Callable[[Path], LedgerFile] = read_ledger,
+) -> Selection:
+    """Read an iteration's runs and sort them into evidence; a torn last line is reported.
+
+    With `read_outlines` the runs are without what a verdict does not need.
+    """
+    file = read(ledger_path(ledger, challenge.name, iteration.name))
     if file.torn:
         click.echo(
             f"bench: {file.path}: the last line is torn (an interrupted write) and was ignored",

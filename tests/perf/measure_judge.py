@@ -1,0 +1,218 @@
+"""How long `bench judge` takes, and in how much memory: `python tests/perf/measure_judge.py`.
+
+Plants ledgers of 1,000, 10,000 and 100,000 runs of 10 iterations in a temporary folder (0.9 GB for
+the largest), judges each in a process of its own and prints a Markdown table. With `--output` the
+table is written between the marks `<!-- judge -->` and `<!-- /judge -->` of a document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from planted_runs import make_cost, make_epoch, make_run  # noqa: E402
+
+from bench.iterations import MODELS, Iteration, list_iterations  # noqa: E402
+from bench.ledger import encode_run, ledger_path  # noqa: E402
+from bench.records import Cost, EpochScore, LayerCost, Mistake, Run  # noqa: E402
+
+ITERATIONS = 10
+SIZES = (1_000, 10_000, 100_000)
+LAYERS = 28
+CLIMB = (9_750, 9_840, 9_870, 9_890, 9_900, 9_910, 9_915, 9_920, 9_925, 9_930, 9_940, 9_942)
+"""Validation counts of the epochs before the window."""
+POOL = 100
+"""Different runs of an iteration, apart from their seeds; drawing each would take minutes."""
+COMMANDS = {
+    "text": ("judge",),
+    "JSON with findings": ("judge", "--format", "json"),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """What judging a ledger cost: processor time of one process, and its peak memory."""
+
+    runs: int
+    ledger_bytes: int
+    layout: str
+    cpu_seconds: float
+    peak_mebibytes: float
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure all sizes and print or write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, help="document to write the table into")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="runs in all")
+    options = parser.parse_args(arguments)
+    section = render([measured for runs in options.sizes for measured in measure(runs)])
+    if options.output is None:
+        print(section)  # noqa: T201
+        return
+    text = options.output.read_text(encoding="utf-8")
+    pattern = re.compile("(<!-- judge -->\n).*?(<!-- /judge -->)", re.DOTALL)
+    written = pattern.sub(lambda marks: f"{marks[1]}{section}\n{marks[2]}", text)
+    options.output.write_text(written, encoding="utf-8", newline="\n")
+
+
+def measure(runs: int) -> Iterator[Measurement]:
+    """Plant a ledger of so many runs and judge it once in each layout."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        plant_models(folder / "models")
+        size = plant_ledger(folder, list_iterations(folder / "models"), runs)
+        for layout, command in COMMANDS.items():
+            cpu_seconds, peak = run_bench(folder, command)
+            yield Measurement(
+                runs=runs,
+                ledger_bytes=size,
+                layout=layout,
+                cpu_seconds=cpu_seconds,
+                peak_mebibytes=peak,
+            )
+
+
+def plant_models(folder: Path) -> None:
+    """Copy `models` and repeat its latest iteration until there are ten."""
+    shutil.copytree(MODELS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    latest = list_iterations(folder)[-1]
+    for number in range(len(list_iterations(folder)) + 1, ITERATIONS + 1):
+        shutil.copy(latest.path, folder / f"iteration_{number}.py")
+
+
+def plant_ledger(folder: Path, iterations: Sequence[Iteration], runs: int) -> int:
+    """Write the same number of runs for each iteration; return the bytes of all files."""
+    size = 0
+    for number, iteration in enumerate(iterations):
+        path = ledger_path(folder / "ledger", "mnist", iteration.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pool = [draw_run(iteration, Random(number * POOL + index)) for index in range(POOL)]
+        with path.open("wb") as file:
+            for seed in range(runs // len(iterations)):
+                size += file.write(encode_run(replace(pool[seed % POOL], seed=seed)))
+    return size
+
+
+def draw_run(iteration: Iteration, random: Random) -> Run:
+    """Return a run of 15 epochs of which about 60 images are wrong in each of the last three."""
+    final = [9_940 + random.randint(-3, 6) for _ in range(3)]
+    return make_run(
+        iteration=iteration,
+        epochs=tuple(draw_epoch(count, random) for count in (*CLIMB, *final)),
+        mistakes=tuple(tuple(draw_mistakes(10_000 - count, random)) for count in final),
+        cost=draw_cost(),
+    )
+
+
+def draw_epoch(correct: int, random: Random) -> EpochScore:
+    """Return an epoch whose losses and seconds have as many digits as measured ones."""
+    return replace(
+        make_epoch(correct),
+        training_correct=59_000 + random.randrange(400),
+        training_loss=random.random() / 10,
+        validation_loss=random.random() / 20,
+        seconds=8 + random.random(),
+    )
+
+
+def draw_mistakes(count: int, random: Random) -> Iterator[Mistake]:
+    """Yield so many different images in order, each taken for another digit than it shows."""
+    for index in sorted(random.sample(range(10_000), count)):
+        label = random.randrange(10)
+        yield Mistake(index=index, label=label, predicted=(label + random.randint(1, 9)) % 10)
+
+
+def draw_cost() -> Cost:
+    """Return the cost of a network of seven blocks of four layers."""
+    layers = tuple(
+        LayerCost(
+            name=f"block_{index // 4}.{index % 4}",
+            kind=("Conv2d", "BatchNorm2d", "ReLU", "Dropout")[index % 4],
+            output_shape=(16, 26, 26),
+            parameters=1_440,
+            macs=973_440,
+            receptive_field=3 + index,
+        )
+        for index in range(LAYERS)
+    )
+    return replace(make_cost(), layers=layers)
+
+
+def run_bench(folder: Path, command: Sequence[str]) -> tuple[float, float]:
+    """Judge in a process of its own; return its processor seconds and its peak in MiB."""
+    arguments = [sys.executable, "-m", "bench", *command, "--ledger", str(folder / "ledger")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}  # `models` is that of the folder
+    with subprocess.Popen(
+        arguments, cwd=folder, env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode or printed.count(b"iteration_") < ITERATIONS:
+        raise SystemExit(f"bench {' '.join(command)}: exit code {process.returncode}")
+    per_mebibyte = 1 << (20 if sys.platform == "darwin" else 10)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / per_mebibyte
+
+
+class Nothing(Struct):
+    """A run of which nothing is read."""
+
+
+def measure_floor() -> tuple[float, float]:
+    """Return the processor seconds that hashing and that skipping through 1 GB of lines takes."""
+    line = encode_run(draw_run(list_iterations()[-1], Random(0)))
+    repeats = 100_000_000 // len(line)
+    timings = []
+    for work in (hashlib.sha256, msgspec.json.Decoder(Nothing).decode):
+        start = time.process_time()
+        for _ in range(repeats):
+            work(line)
+        timings.append(10 * (time.process_time() - start))
+    return timings[0], timings[1]
+
+
+def render(measurements: Sequence[Measurement]) -> str:
+    """Return the figures as a Markdown table, with the machine they are of and their floor."""
+    rows = [
+        "| runs | ledger | output | processor time | per run | peak memory |",
+        "| ---: | ---: | --- | ---: | ---: | ---: |",
+    ]
+    rows += [
+        f"| {m.runs:,} | {m.ledger_bytes / 1e6:,.0f} MB | {m.layout} | {m.cpu_seconds:.2f} s | "
+        f"{1e6 * m.cpu_seconds / m.runs:,.0f} µs | {m.peak_mebibytes:,.0f} MiB |"
+        for m in measurements
+    ]
+    hashing, skipping = measure_floor()
+    note = (
+        f"{ITERATIONS} iterations, 15 epochs a run; Python {platform.python_version()}, "
+        f"{platform.machine()}, {os.cpu_count()} cores, "
+        f"{os.getloadavg()[0]:.1f} processes running beside it.\n"
+        f"The floor on the same machine: {hashing:.2f} s to hash 1 GB of lines and "
+        f"{skipping:.2f} s to skip through it as JSON."
+    )
+    return "\n".join([*rows, "", note])
+
+
+if __name__ == "__main__":
+    main()
