@@ -1,24 +1,21 @@
-"""The comparison of two iterations, against Welch's formula written out and counts by hand."""
+"""`bench compare`: what it compares, what it prints, and what it refuses to compare.
+
+The statistics themselves are tested in test_comparison.py.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import product
 from pathlib import Path
-from statistics import fmean, variance
 
 import pytest
 from msgspec.structs import replace
 from planted_runs import CONDITIONS, make_run, make_runs, plant_ledger
 from scipy import stats
 
-from bench.challenges import MNIST
 from bench.cli import main
-from bench.comparison import Comparison, compare
-from bench.errors import EvidenceError
-from bench.evidence import Evidence, select_evidence
 from bench.iterations import MODELS, read_iteration
 from bench.records import Run, Status
 
@@ -26,7 +23,7 @@ ITERATION_3 = read_iteration(MODELS / "iteration_3.py")
 ITERATION_4 = read_iteration(MODELS / "iteration_4.py")
 ON_GPU = replace(CONDITIONS, device="cuda sm_90")
 BEFORE, AFTER = (9_920, 9_931, 9_925, 9_940), (9_941, 9_935, 9_952)
-DIVERGED = {"status": Status.DIVERGED, "epochs": (), "mistakes": ()}
+Captured = pytest.CaptureFixture[str]
 
 
 def make_steady(counts: Sequence[int], iteration=ITERATION_4, **changes) -> list[Run]:
@@ -37,131 +34,19 @@ def make_steady(counts: Sequence[int], iteration=ITERATION_4, **changes) -> list
     ]
 
 
-def make_evidence(runs: list[Run], iteration=ITERATION_4) -> Evidence:
-    return select_evidence(runs, iteration).evidence[0]
-
-
-def compare_counts(before: Sequence[int], after: Sequence[int]) -> Comparison:
-    return compare(
-        make_evidence(make_steady(before, ITERATION_3), ITERATION_3),
-        make_evidence(make_steady(after)),
-        MNIST,
-    )
-
-
-def test_the_interval_and_p_are_welchs() -> None:
-    """Welch (1947): unequal variances, degrees of freedom after Satterthwaite, written out."""
-    before, after = ([count / 10_000 for count in counts] for counts in (BEFORE, AFTER))
-    shares = [variance(values) / len(values) for values in (before, after)]
-    error = sum(shares) ** 0.5
-    freedom = sum(shares) ** 2 / sum(
-        share**2 / (len(values) - 1) for share, values in zip(shares, (before, after), strict=True)
-    )
-    difference = fmean(after) - fmean(before)
-    reach = stats.t.isf(0.025, freedom) * error
-
-    found = compare_counts(BEFORE, AFTER)
-
-    assert found.difference == Fraction(sum(AFTER), 30_000) - Fraction(sum(BEFORE), 40_000)
-    assert (found.lower, found.upper) == pytest.approx((difference - reach, difference + reach))
-    assert found.p_value == pytest.approx(2 * stats.t.sf(difference / error, freedom))
-
-
-def test_improvement_is_counted_over_all_pairs() -> None:
-    """A pair that is better counts one and a tie a half, over every pair of seeds."""
-    before, after = (9_940, 9_950, 9_960), (9_950, 9_970)
-    pairs = [(a > b) + (a == b) / 2 for b, a in product(before, after)]
-
-    assert compare_counts(before, after).improvement == sum(pairs) / 6 == 4.5 / 6
-
-
-def test_the_other_way_round_is_the_same_with_its_sign_changed() -> None:
-    """Which iteration is named first changes nothing but the direction."""
-    there, back = compare_counts(BEFORE, AFTER), compare_counts(AFTER, BEFORE)
-
-    assert (back.difference, back.p_value) == (-there.difference, pytest.approx(there.p_value))
-    assert (back.lower, back.upper) == pytest.approx((-there.upper, -there.lower))
-    assert back.improvement == pytest.approx(1 - there.improvement)
-
-
-def test_the_window_is_averaged_and_no_earlier_epoch() -> None:
-    """Windows of 9,940 9,941 9,942 and of 9,950 alone differ by 9 of 10,000."""
-    first = make_run(final=(9_999, 9_940, 9_941, 9_942), iteration=ITERATION_3)
-    found = compare(make_evidence([first], ITERATION_3), make_evidence(make_steady([9_950])), MNIST)
-
-    assert found.difference == Fraction(9, 10_000)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"), [([9_940], [9_950]), ([9_940], [9_950, 9_951]), ([9_940] * 3, [9_950] * 2)]
-)
-def test_no_interval_where_there_is_no_spread_to_estimate(
-    before: list[int], after: list[int]
-) -> None:
-    """One run of each, or seeds that are all alike, have a difference and no interval."""
-    found = compare_counts(before, after)
-
-    assert found.difference is not None
-    assert found.lower is found.upper is found.p_value is None
-    assert found.improvement == 1.0
-
-
-def test_one_side_without_spread_still_has_an_interval() -> None:
-    """Welch's error is then that of the other side, which has two degrees of freedom."""
-    found = compare_counts([9_940] * 3, [9_950, 9_952, 9_954])
-    reach = stats.t.isf(0.025, 2) * 2e-4 / 3**0.5
-
-    assert (found.lower, found.upper) == pytest.approx((12e-4 - reach, 12e-4 + reach))
-
-
-def test_a_diverged_run_is_counted_and_not_averaged() -> None:
-    """It has no window; that it was left out is said beside the mean."""
-    runs = [*make_steady([9_950, 9_960]), make_run(seed=2, **DIVERGED)]
-    found = compare(
-        make_evidence(make_steady([9_940], ITERATION_3), ITERATION_3), make_evidence(runs), MNIST
-    )
-
-    assert (found.second.runs, found.second.scored) == (3, 2)
-    assert found.second.mean == Fraction(9_955, 10_000)
-
-
-def test_without_a_scored_run_there_is_no_difference() -> None:
-    """Diverged runs alone have no accuracy to compare."""
-    found = compare(
-        make_evidence(make_steady([9_940], ITERATION_3), ITERATION_3),
-        make_evidence([make_run(**DIVERGED)]),
-        MNIST,
-    )
-
-    assert found.second.mean is found.difference is found.improvement is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [({"conditions": ON_GPU}, "unlike conditions"), ({"dataset": "e" * 64}, "unlike images")],
-)
-def test_unlike_evidence_is_refused(changes: dict, named: str) -> None:
-    """A difference between a CPU and a GPU, or two datasets, is not one between iterations."""
-    with pytest.raises(EvidenceError, match=named):
-        compare(
-            make_evidence(make_steady(BEFORE, ITERATION_3), ITERATION_3),
-            make_evidence(make_steady(AFTER, **changes)),
-            MNIST,
-        )
-
-
 def run_compare(folder: Path, runs: list[Run], *arguments: str) -> int:
     ledger = plant_ledger(folder / "ledger", runs)
     return main(["compare", "iteration_3", "iteration_4", "--ledger", str(ledger), *arguments])
 
 
-def test_the_command_prints_what_was_compared(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Means 99.29 and 99.4266 %, their difference, and the chance that a seed is better."""
-    runs = [*make_steady(BEFORE, ITERATION_3), *make_steady(AFTER)]
+def test_the_command_prints_what_was_compared(tmp_path: Path, capfd: Captured) -> None:
+    """Means 99.29 and 99.4266 %, scipy's own interval, and 11 of 12 pairs that improve."""
+    expected = stats.ttest_ind(
+        [count / 10_000 for count in AFTER], [count / 10_000 for count in BEFORE], equal_var=False
+    )
+    upper = 100 * expected.confidence_interval(0.95).high
 
-    assert run_compare(tmp_path, runs) == 0
+    assert run_compare(tmp_path, [*make_steady(BEFORE, ITERATION_3), *make_steady(AFTER)]) == 0
 
     printed = capfd.readouterr()
     assert printed.err == ""
@@ -169,29 +54,73 @@ def test_the_command_prints_what_was_compared(
     assert lines[0].endswith("last 3 epochs (cpu, fp32, eager engine, torch 2.13)")
     assert lines[1] == "iteration_3  99.290 %  4 seeds"
     assert lines[2] == "iteration_4  99.426 %  3 seeds"
-    assert lines[3].startswith("difference: +0.137 points (95 % interval ")
-    assert lines[4].startswith("probability of improvement: 91.66 %")  # 11 of 12 pairs
+    assert lines[3].startswith("difference: +0.136 points (95 % interval ")
+    assert f"to +{int(1000 * upper) / 1000:.3f} points, p = {expected.pvalue:.4f})" in lines[3]
+    assert lines[4].startswith("probability of improvement: 91.66 %")
 
 
-def test_the_document_has_the_same_figures(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """For programs: exact fractions as numbers, and a version."""
+def test_the_document_has_the_same_figures(tmp_path: Path, capfd: Captured) -> None:
+    """For programs: exact fractions as numbers, digests, and a version."""
     runs = [*make_steady(BEFORE, ITERATION_3), *make_steady(AFTER)]
 
     assert run_compare(tmp_path, runs, "--format", "json") == 0
 
     document = json.loads(capfd.readouterr().out)
-    found = compare_counts(BEFORE, AFTER)
-    assert document["format"] == 1
-    assert document["comparison"]["difference"] == float(found.difference)
-    assert document["comparison"]["p_value"] == found.p_value
-    assert document["comparison"]["second"]["fingerprint"] == ITERATION_4.fingerprint
+    difference = Fraction(sum(AFTER), 30_000) - Fraction(sum(BEFORE), 40_000)
+    assert (document["format"], document["dataset"]) == (1, "d" * 64)
+    assert document["comparison"]["difference"]["mean"] == float(difference)
+    assert document["comparison"]["improvement"] == 11 / 12
+    assert document["later"]["fingerprint"] == ITERATION_4.fingerprint
+    assert (document["earlier"]["runs"], document["earlier"]["scored"]) == (4, 4)
 
 
-def test_conditions_that_both_were_trained_under_are_found(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_one_run_of_each_has_a_difference_and_no_interval(tmp_path: Path, capfd: Captured) -> None:
+    """A single seed says nothing of the spread."""
+    assert run_compare(tmp_path, [*make_steady([9_940], ITERATION_3), *make_steady([9_949])]) == 0
+
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[3] == (
+        "difference: +0.090 points (no interval: it needs two seeds on either side)"
+    )
+    assert lines[4].startswith("probability of improvement: 100.00 %")
+
+
+def test_the_other_way_round_is_worse(tmp_path: Path, capfd: Captured) -> None:
+    """The second iteration's minus the first's: the sign is that of the order."""
+    assert run_compare(tmp_path, [*make_steady([9_949], ITERATION_3), *make_steady([9_940])]) == 0
+
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[3].startswith("difference: −0.090 points")
+    assert lines[4].startswith("probability of improvement: 0.00 %")
+
+
+def test_a_diverged_run_is_left_out_of_the_mean_and_said_to_be(
+    tmp_path: Path, capfd: Captured
 ) -> None:
+    """It has no window to average; among pairs of seeds it loses."""
+    diverged = make_run(seed=1, status=Status.DIVERGED, epochs=(), mistakes=())
+
+    assert (
+        run_compare(tmp_path, [*make_steady([9_940], ITERATION_3), *make_steady([9_950]), diverged])
+        == 0
+    )
+
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[2] == "iteration_4  99.500 %  1 seeds, 1 more without a whole final window"
+    assert lines[4].startswith("probability of improvement: 50.00 %")
+
+
+def test_diverged_runs_alone_have_no_difference(tmp_path: Path, capfd: Captured) -> None:
+    """There is nothing to subtract, and the line says so."""
+    diverged = make_run(status=Status.DIVERGED, epochs=(), mistakes=())
+
+    assert run_compare(tmp_path, [*make_steady([9_940], ITERATION_3), diverged]) == 0
+
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[3] == "difference: none, a side has no seed with a whole final window"
+
+
+def test_conditions_that_both_were_trained_under_are_found(tmp_path: Path, capfd: Captured) -> None:
     """Most runs of one are on a GPU, where the other has none: they meet on the CPU."""
     runs = [
         *make_steady(BEFORE, ITERATION_3),
@@ -226,7 +155,7 @@ def test_conditions_that_both_were_trained_under_are_found(
     ids=["none", "stale", "conditions", "images"],
 )
 def test_what_cannot_be_compared_is_one_line_and_exit_2(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], runs: list[Run], says: str
+    tmp_path: Path, capfd: Captured, runs: list[Run], says: str
 ) -> None:
     """The line says why, and nothing is printed that could be taken for a result."""
     assert run_compare(tmp_path, runs) == 2

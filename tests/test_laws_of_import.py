@@ -57,7 +57,7 @@ def project(tmp_path: Path) -> Path:
         (["judge"], "HOLDS"),
         (["judge", "--format", "json"], '"answer": "HOLDS"'),
         (["judge", "--schema"], "json-schema.org"),
-        (["compare", "iteration_4", "iteration_4"], "difference: +0.000 points"),
+        (["compare", "iteration_4", "iteration_4"], "difference: +0.000"),
         (["power", "--pass-rate", "0.95"], "undecided"),
         (["gate", "iteration_4"], "HOLDS"),
         (["report"], "index.html"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +16,10 @@ from bench.commands.options import (
     ledger_option,
     read_selection,
 )
-from bench.comparison import Comparison, Side, compare
 from bench.errors import EvidenceError
-from bench.evidence import Evidence, Selection
-from bench.figures import format_percent
+from bench.evidence import Evidence
+from bench.figures import cut_points, format_percent
+from bench.findings import Comparison, compare_iterations, summarise
 from bench.iterations import select_iterations
 from bench.judgement import encode_document
 from bench.ledger import read_outlines
@@ -26,11 +27,24 @@ from bench.records import Challenge
 from bench.verdict import judge
 
 
+class Side(Struct, frozen=True, kw_only=True):
+    """One of two iterations; `mean` is over the `scored` runs, those with a whole final window."""
+
+    iteration: str
+    fingerprint: str
+    runs: int
+    scored: int
+    mean: Fraction | None
+
+
 class ComparisonDocument(Struct, frozen=True, kw_only=True):
     """A comparison for other programs, with the version of its form."""
 
     format: Literal[1]
     challenge: Challenge
+    dataset: str
+    earlier: Side
+    later: Side
     comparison: Comparison
 
 
@@ -59,32 +73,35 @@ def command(first: str, second: str, dataset: str, ledger: Path | None, layout: 
     """  # noqa: D301
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    comparison = compare(*_choose_evidence((first, second), folder, challenge), challenge)
+    earlier, later = _choose_evidence((first, second), folder, challenge)
+    document = ComparisonDocument(
+        format=1,
+        challenge=challenge,
+        dataset=earlier.dataset,
+        earlier=_describe(earlier, challenge),
+        later=_describe(later, challenge),
+        comparison=compare_iterations(earlier, later, challenge),
+    )
     if layout == "json":
-        document = ComparisonDocument(format=1, challenge=challenge, comparison=comparison)
         click.echo(encode_document(document), nl=False)
     else:
-        click.echo("\n".join(write_lines(comparison, challenge)))
+        click.echo("\n".join(write_lines(document)))
 
 
-def write_lines(comparison: Comparison, challenge: Challenge) -> list[str]:
+def write_lines(document: ComparisonDocument) -> list[str]:
     """Return a comparison as lines for the terminal."""
-    first, second = comparison.first, comparison.second
-    width = max(len(first.iteration), len(second.iteration))
+    earlier, later, comparison = document.earlier, document.later, document.comparison
+    width = max(len(earlier.iteration), len(later.iteration))
     lines = [
-        f"mean accuracy in the last {challenge.window} epochs ({comparison.conditions})",
-        _write_side(first, width),
-        _write_side(second, width),
+        f"mean accuracy in the last {document.challenge.window} epochs ({comparison.conditions})",
+        _write_side(earlier, width),
+        _write_side(later, width),
+        f"difference: {_write_difference(document)}",
     ]
-    if comparison.difference is None:
-        return [*lines, "no difference: a side has no seed with a whole final window"]
-    lines.append(
-        f"difference: {_points(float(comparison.difference))} points{_write_interval(comparison)}"
-    )
     if comparison.improvement is not None:
         lines.append(
             f"probability of improvement: {format_percent(comparison.improvement)} (a seed of "
-            f"{second.iteration} against one of {first.iteration}, a tie counts half)"
+            f"{later.iteration} against one of {earlier.iteration}, a tie counts half)"
         )
     return lines
 
@@ -92,7 +109,11 @@ def write_lines(comparison: Comparison, challenge: Challenge) -> list[str]:
 def _choose_evidence(
     names: tuple[str, str], ledger: Path, challenge: Challenge
 ) -> tuple[Evidence, Evidence]:
-    """Return evidence under the conditions, and on the images, with the most runs of both."""
+    """Return evidence under the conditions, and on the images, with the most runs of both.
+
+    Raises:
+        EvidenceError: an iteration has no runs that count, or they have nothing in common.
+    """
     first, second = (_list_evidence(name, ledger, challenge) for name in names)
     pairs = [(one, other) for one in first for other in second]
     alike = [
@@ -100,16 +121,42 @@ def _choose_evidence(
         for one, other in pairs
         if (one.conditions, one.dataset) == (other.conditions, other.dataset)
     ]
-    return max(alike or pairs, key=lambda pair: min(len(each.runs) for each in pair))
+    if not alike:
+        raise EvidenceError(_explain_unlike(*pairs[0]))
+    return max(alike, key=lambda pair: min(len(each.runs) for each in pair))
 
 
 def _list_evidence(name: str, ledger: Path, challenge: Challenge) -> list[Evidence]:
     (iteration,) = select_iterations((name,))
-    selection: Selection = read_selection(ledger, challenge, iteration, read=read_outlines)
+    selection = read_selection(ledger, challenge, iteration, read=read_outlines)
     evidence = [each for each in selection.evidence if each.runs]
     if not evidence:
         raise EvidenceError(f"{name}: {judge(selection, iteration, challenge).why}")
     return evidence
+
+
+def _explain_unlike(first: Evidence, second: Evidence) -> str:
+    pair = f"{first.iteration} and {second.iteration} cannot be compared"
+    if first.conditions != second.conditions:
+        return (
+            f"{pair}: unlike conditions ({first.conditions}; {second.conditions}); "
+            "train both under the same ones"
+        )
+    return (
+        f"{pair}: unlike images (digests {first.dataset[:12]} and {second.dataset[:12]}); "
+        "train both on the same ones"
+    )
+
+
+def _describe(evidence: Evidence, challenge: Challenge) -> Side:
+    summary = summarise(evidence, challenge)
+    return Side(
+        iteration=evidence.iteration,
+        fingerprint=evidence.fingerprint,
+        runs=summary.runs,
+        scored=summary.scored,
+        mean=summary.window_accuracy.mean if summary.window_accuracy else None,
+    )
 
 
 def _write_side(side: Side, width: int) -> str:
@@ -119,13 +166,15 @@ def _write_side(side: Side, width: int) -> str:
     return f"{side.iteration:{width}}  {mean}  {side.scored} seeds{without}"
 
 
-def _write_interval(comparison: Comparison) -> str:
-    if comparison.lower is None or comparison.upper is None or comparison.p_value is None:
-        return " (no interval: it needs two seeds a side, not all alike)"
-    bounds = f"{_points(comparison.lower)} to {_points(comparison.upper)}"
-    p = "< 0.0001" if comparison.p_value < 0.0001 else f"= {comparison.p_value:.4f}"
-    return f" ({comparison.confidence * 100:g} % interval {bounds}, p {p})"
-
-
-def _points(proportion: float) -> str:
-    return f"{100 * proportion:+.3f}"
+def _write_difference(document: ComparisonDocument) -> str:
+    difference, p = document.comparison.difference, document.comparison.p
+    if difference is None:
+        return "none, a side has no seed with a whole final window"
+    mean = cut_points(difference.mean)
+    if difference.lower is None or difference.upper is None or p is None:
+        return f"{mean} (no interval: it needs two seeds on either side)"
+    return (
+        f"{mean} ({float(document.challenge.confidence) * 100:g} % interval "
+        f"{cut_points(difference.lower)} to {cut_points(difference.upper)}, p "
+        f"{'< 0.0001' if p < 0.0001 else f'= {p:.4f}'})"
+    )
