@@ -68,9 +68,14 @@ class Campaign:
         return judge(selection, iteration, self.challenge, self.conditions[name])
 
     @property
+    def seconds_left(self) -> float | None:
+        """Seconds of the time budget that are left, `None` without one."""
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    @property
     def out_of_time(self) -> bool:
         """Whether the time budget is spent."""
-        return self._deadline is not None and time.monotonic() >= self._deadline
+        return self.seconds_left == 0.0
 
     @property
     def undecided(self) -> list[str]:

@@ -65,8 +65,12 @@ class Progress:
         left = self._campaign.count_left()
         if not self._finished:
             return f"{left} runs to go at most"
-        remaining = format_seconds(left / rate * 60)
-        return f"{rate:.2f} seeds a minute, {left} runs to go at most, {remaining} left"
+        budget = self._campaign.seconds_left
+        remaining = left / rate * 60 if budget is None else min(left / rate * 60, budget)
+        return (
+            f"{rate:.2f} seeds a minute, {left} runs to go at most, "
+            f"{format_seconds(remaining)} left at most"
+        )
 
     def _render_table(self) -> Table:
         table = Table("iteration", "verdict", "runs", "", "now training")
