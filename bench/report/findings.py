@@ -8,6 +8,7 @@ from bench.findings import (
     Difficulty,
     DigitDifficulty,
     FirstEpochs,
+    Interval,
     SamplingError,
     Sensitivity,
     Share,
@@ -151,19 +152,21 @@ def tabulate_digits(difficulty: Difficulty, challenge: Challenge) -> Table | Non
 
 
 def _digit_row(digit: DigitDifficulty) -> tuple[str, ...]:
-    rate = digit.error_rate
-    has_interval = rate is not None and rate.lower is not None and rate.upper is not None
     return (
         str(digit.label),
         ABSENT if digit.images is None else format_count(digit.images),
         format_count(digit.errors),
-        ABSENT if rate is None else format_percent(rate.mean),
-        f"{format_percent(rate.lower)} to {format_percent(rate.upper)}"
-        if rate is not None and has_interval
-        else ABSENT,
+        ABSENT if digit.error_rate is None else format_percent(digit.error_rate.mean),
+        _write_bounds(digit.error_rate),
         format_count(digit.hard),
         *(_bounds(digit.hard_share) if digit.hard_share else (ABSENT, ABSENT)),
     )
+
+
+def _write_bounds(interval: Interval | None) -> str:
+    if interval is None or interval.lower is None or interval.upper is None:
+        return ABSENT
+    return f"{format_percent(interval.lower)} to {format_percent(interval.upper)}"
 
 
 def tabulate_comparisons(comparisons: tuple[Comparison, ...], challenge: Challenge) -> Table | None:
