@@ -201,8 +201,8 @@ def _explain_budget(budget: Budget) -> str:
             f"{format_count(budget.images_allowed)} allowed"
         )
     return (
-        f"{format_count(budget.parameters)} parameters, fewer than "
-        f"{format_count(budget.parameters_allowed)} allowed"
+        f"{format_count(budget.parameters)} parameters, not fewer than "
+        f"{format_count(budget.parameters_allowed)}"
     )
 
 
