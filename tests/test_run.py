@@ -90,6 +90,11 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to its background jobs: a job that ignores SIGINT cannot be tested."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def wait_until_gone(pids: list[int]) -> None:
     deadline = time.monotonic() + 30
     while any(is_alive(pid) for pid in pids):
@@ -190,7 +195,10 @@ def test_an_interrupted_command_leaves_a_ledger_and_a_page(
 ) -> None:
     """Ctrl-C and SIGTERM end with exit code 130, the finished runs, and a page made of them."""
     process = subprocess.Popen(
-        command(tmp_path, "--seeds", "500", "--epochs", "3"), stderr=subprocess.PIPE, text=True
+        command(tmp_path, "--seeds", "500", "--epochs", "3"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
     )
     wait_for_runs(tmp_path, 2, process)
     family = children_of(process.pid)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from msgspec import Struct
-from scipy import stats
 
 from bench.challenges import MNIST_DIGEST, MNIST_DIGITS
 from bench.consistency import binomial_bounds
@@ -109,6 +108,8 @@ def estimate_sampling_error(evidence: Evidence, challenge: Challenge) -> Samplin
     windows = [mean_window_accuracy(run, challenge) for run in scored]
     accuracy = sum(windows, Fraction(0)) / len(windows)
     images = scored[0].epochs[-1].validation_total
+    from scipy import stats  # takes half a second to import, and judging does not need it
+
     correct = stats.binom(images, float(accuracy))
     lowest, highest = correct.interval(float(challenge.confidence))
     return SamplingError(
