@@ -47,7 +47,6 @@ class WorkerPool:
         self.workers = workers
         self._dataset, self._folder, self._device = dataset, folder, device
         self._context = _choose_context()
-        self._reports: SimpleQueue[EpochDone] = self._context.SimpleQueue()
         self._units: dict[Future[Run], Unit] = {}
         self._attempts: dict[tuple[str, int], int] = {}
         self._start()
@@ -58,8 +57,13 @@ class WorkerPool:
         return len(self._units)
 
     def submit(self, unit: Unit) -> None:
-        """Hand a unit to the next free worker."""
-        self._units[self._executor.submit(_train, unit)] = unit
+        """Hand a unit to the next free worker; a pool that a killed worker broke is replaced."""
+        try:
+            future = self._executor.submit(_train, unit)
+        except BrokenProcessPool:
+            self._restart()
+            future = self._executor.submit(_train, unit)
+        self._units[future] = unit
 
     def collect(self, *, timeout_seconds: float) -> tuple[list[Run], list[EpochDone]]:
         """Wait for runs, at most as long as given; return them and the epochs reported since.
@@ -74,7 +78,7 @@ class WorkerPool:
         runs = []
         broken = False
         for future in done:
-            if isinstance(future.exception(), BrokenProcessPool):
+            if _is_lost(future):
                 broken = True
                 continue
             runs.append(future.result())
@@ -90,6 +94,8 @@ class WorkerPool:
 
     def _start(self) -> None:
         reader, self._lifeline = self._context.Pipe(duplex=False)
+        # a new queue too: a worker killed while it reports holds the lock of the old one for good
+        self._reports: SimpleQueue[EpochDone] = self._context.SimpleQueue()
         self._executor = ProcessPoolExecutor(
             max_workers=self.workers,
             mp_context=self._context,
@@ -99,8 +105,9 @@ class WorkerPool:
 
     def _restart(self) -> None:
         self.close()
-        units = list(self._units.values())
-        self._units.clear()
+        # a run that had ended before the pool broke is collected, and not trained again
+        lost = [future for future in self._units if _is_lost(future)]
+        units = [self._units.pop(future) for future in lost]
         self._start()
         for unit in units:
             key = unit.iteration.name, unit.seed
@@ -117,6 +124,10 @@ class WorkerPool:
         while not self._reports.empty():
             reports.append(self._reports.get())
         return reports
+
+
+def _is_lost(future: Future[Run]) -> bool:
+    return future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
 
 
 def _choose_context() -> BaseContext:
