@@ -375,10 +375,11 @@ def _flatten(node: fx.Node) -> Operator | None:
     return Flattening() if (height, width) != (1, 1) else None
 
 
-def _ignore_log_softmax(node: fx.Node) -> None:
+def _ignore_log_softmax(node: fx.Node) -> Operator | None:
     """Let class scores pass: cross-entropy and argmax are the same without it."""
     if any(user.op != "output" for user in node.users) or _rank_of(node) != 2:
         raise UnsupportedNetworkError("log_softmax() before the end")
+    return None
 
 
 def _add(node: fx.Node) -> Operator:
