@@ -36,12 +36,20 @@ def draw_affine(affine: Affine, *, count: int, side: int, generator: torch.Gener
 
 
 def apply_affine(images: Tensor, draw: AffineDraw, *, interpolation: str) -> Tensor:
-    """Transform square `images` (N, 1, S, S) about their centres; outside is 0.
+    """Transform square `images` (N, 1, S, S) about their centres; outside is 0."""
+    theta = invert_affine(draw, side=images.shape[-1])
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(
+        images, grid, mode=interpolation, padding_mode="zeros", align_corners=False
+    )
+
+
+def invert_affine(draw: AffineDraw, *, side: int) -> Tensor:
+    """Return the maps (N, 2, 3) of output to input coordinates, both in [-1, 1].
 
     The inverse map of `torchvision.transforms.functional._get_inverse_affine_matrix` with a shear
     along x only: rotation by -angle, shear, 1 / scale, after undoing the shift.
     """
-    side = images.shape[-1]
     cos, sin, tan = torch.cos(draw.angle), torch.sin(draw.angle), torch.tan(draw.shear)
     # forward matrix without scale: [[cos, -cos tan - sin], [sin, -sin tan + cos]], determinant 1
     inverse = (
@@ -56,8 +64,4 @@ def apply_affine(images: Tensor, draw: AffineDraw, *, interpolation: str) -> Ten
     )
     offset = -(inverse @ draw.shift[:, :, None])
     # pixels to [-1, 1]: both axes have the same length, so only the offset is rescaled
-    theta = torch.cat([inverse, offset * (2.0 / side)], dim=2)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    return F.grid_sample(
-        images, grid, mode=interpolation, padding_mode="zeros", align_corners=False
-    )
+    return torch.cat([inverse, offset * (2.0 / side)], dim=2)

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
@@ -97,12 +97,58 @@ def train(
     state is left as it was. A loss that is not finite ends the run as diverged, with the epochs
     that were finished before.
     """
+    return run_loop(
+        EagerLearner,
+        build,
+        recipe,
+        training=training,
+        validation=validation,
+        seed=seed,
+        window=window,
+        report=report,
+    )
+
+
+class Learner(Protocol):
+    """One network under training, from a batch to its gradients."""
+
+    network: nn.Module
+
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, *, training: ResidentImages, seed: int
+    ) -> None: ...
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return what the optimiser steps."""
+        ...
+
+    def accumulate(self, index: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return class scores (N, classes) and mean loss of a batch, its gradients in place."""
+        ...
+
+    def evaluate(self, network: nn.Module, data: ResidentImages) -> Evaluation:
+        """Score `network`, the trained one or its average, in evaluation mode."""
+        ...
+
+
+def run_loop(
+    learner: type[Learner],
+    build: Callable[[], nn.Module],
+    recipe: Recipe,
+    *,
+    training: ResidentImages,
+    validation: ResidentImages,
+    seed: int,
+    window: int,
+    report: EpochReport | None,
+) -> Training:
+    """Train with an engine's learner; see `train`."""
     device = training.images.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(derive_seed(seed, "initialisation"))
-        network = build().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = build().to(device)
         torch.manual_seed(derive_seed(seed, "dropout"))
-        loop = _Loop(network, recipe, training=training, seed=seed)
+        loop = _Loop(learner(network, recipe, training=training, seed=seed), recipe, training, seed)
         return loop.run(validation, window=window, report=report)
 
 
@@ -110,18 +156,17 @@ class _Loop:
     """The state of one run between its epochs."""
 
     def __init__(
-        self, network: nn.Module, recipe: Recipe, *, training: ResidentImages, seed: int
+        self, learner: Learner, recipe: Recipe, training: ResidentImages, seed: int
     ) -> None:
-        device = training.images.device
-        self._network, self._recipe, self._training = network, recipe, training
-        self._shuffling = make_generator(seed, "shuffling", device)
-        self._augmentation = make_generator(seed, "augmentation", device)
+        self._learner, self._recipe, self._training = learner, recipe, training
+        self._shuffling = make_generator(seed, "shuffling", training.images.device)
         steps = math.ceil(len(training.labels) / recipe.batch_size)
         self._rates = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=steps)
         self._steps = steps
         self._optimizer = build_optimizer(
-            recipe.optimizer, network.parameters(), rate=self._rates[0]
+            recipe.optimizer, learner.parameters(), rate=self._rates[0]
         )
+        network = learner.network
         self._average = WeightAverage(network, recipe.averaging) if recipe.averaging else None
 
     def run(
@@ -160,13 +205,14 @@ class _Loop:
         )
 
     def _evaluate(self, validation: ResidentImages) -> Evaluation:
-        network = self._average.network(self._network) if self._average else self._network
-        return evaluate(network, validation, precision=self._recipe.precision)
+        network = self._learner.network
+        scored = self._average.network(network) if self._average else network
+        return self._learner.evaluate(scored, validation)
 
     def _train_epoch(self, epoch: int) -> tuple[int, float]:
         """Return how many images the network got right while it learnt them, and the mean loss."""
         data, device = self._training, self._training.images.device
-        self._network.train()
+        self._learner.network.train()
         order = torch.randperm(len(data.labels), generator=self._shuffling, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -175,12 +221,38 @@ class _Loop:
             for group in self._optimizer.param_groups:
                 group["lr"] = rate
             labels = data.labels[index]
-            scores, loss = self._step(self._augment(data.pixels(index)), labels)
+            scores, loss = self._learner.accumulate(index, labels)
+            self._optimizer.step()
             correct += (scores.argmax(dim=1) == labels).sum()
             loss_sum += loss * len(labels)
             if self._average is not None:
-                self._average.update(self._network, epoch=epoch)
+                self._average.update(self._learner.network, epoch=epoch)
         return int(correct), float(loss_sum) / len(data.labels)
+
+
+class EagerLearner:
+    """A network whose modules torch calls one by one, channels last."""
+
+    def __init__(
+        self, network: nn.Module, recipe: Recipe, *, training: ResidentImages, seed: int
+    ) -> None:
+        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._recipe, self._training = recipe, training
+        self._augmentation = make_generator(seed, "augmentation", training.images.device)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """Return the network's own parameters."""
+        return list(self.network.parameters())
+
+    def accumulate(self, index: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return class scores (N, classes) and mean loss of a batch, its gradients in place."""
+        images = self._augment(self._training.pixels(index))
+        self.network.zero_grad(set_to_none=True)
+        with _autocast(images.device, self._recipe.precision):
+            scores = self.network(images)
+        loss = F.cross_entropy(scores.float(), labels, label_smoothing=self._recipe.label_smoothing)
+        loss.backward()
+        return scores.detach(), loss.detach()
 
     def _augment(self, pixels: Tensor) -> Tensor:
         affine = self._recipe.augmentation
@@ -194,14 +266,9 @@ class _Loop:
             pixels = apply_affine(pixels, draw, interpolation=affine.interpolation)
         return self._training.normalise(pixels)
 
-    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        self._optimizer.zero_grad(set_to_none=True)
-        with _autocast(images.device, self._recipe.precision):
-            scores = self._network(images)
-        loss = F.cross_entropy(scores.float(), labels, label_smoothing=self._recipe.label_smoothing)
-        loss.backward()
-        self._optimizer.step()
-        return scores.detach(), loss.detach()
+    def evaluate(self, network: nn.Module, data: ResidentImages) -> Evaluation:
+        """Score `network`, the trained one or its average, in evaluation mode."""
+        return evaluate(network, data, precision=self._recipe.precision)
 
 
 @torch.no_grad()
@@ -219,7 +286,7 @@ def evaluate(
         labels = data.labels[chosen]
         loss_sum += F.cross_entropy(scores, labels, reduction="sum")
         predicted.append(scores.argmax(dim=1))
-    mistakes = _list_mistakes(torch.cat(predicted), data.labels)
+    mistakes = list_mistakes(torch.cat(predicted), data.labels)
     total = len(data.labels)
     return Evaluation(
         correct=total - len(mistakes),
@@ -229,7 +296,8 @@ def evaluate(
     )
 
 
-def _list_mistakes(predicted: Tensor, labels: Tensor) -> tuple[Mistake, ...]:
+def list_mistakes(predicted: Tensor, labels: Tensor) -> tuple[Mistake, ...]:
+    """Return the images whose prediction (N,) is not their label (N,), by ascending index."""
     index = (predicted != labels).nonzero().flatten()
     columns = torch.stack([index, labels[index], predicted[index]], dim=1)
     return tuple(Mistake(*row) for row in columns.tolist())
