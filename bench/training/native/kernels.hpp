@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace {  // everything is one library's own: another network's stages have the same names
 
@@ -32,6 +33,16 @@ typedef uint32_t U __attribute__((vector_size(LANES * 4)));
 
 #define INLINE inline __attribute__((always_inline))
 #define INLINE_LAMBDA __attribute__((always_inline))
+// Keep a value that is used several times in a register: compilers read it again from memory.
+#if defined(__AVX512F__)
+#define HOLD(x) asm("" : "+v"(x))
+#elif defined(__SSE2__)
+#define HOLD(x) asm("" : "+x"(x))
+#elif defined(__aarch64__)
+#define HOLD(x) asm("" : "+w"(x))
+#else
+#define HOLD(x)
+#endif
 #define UNROLL _Pragma("GCC unroll 32")
 
 struct Batch {
@@ -39,7 +50,7 @@ struct Batch {
     V last;  // 1 in the lanes of the last block that hold an image, 0 elsewhere
 };
 
-static INLINE V splat(float value) { return V{} + value; }
+static INLINE V splat(float value) { return value - V{}; }  // exact, and one broadcast
 static INLINE V rectify(V x) { return x < 0.0f ? V{} : x; }  // keeps NaN
 static INLINE double sum_lanes(V x) {
     double sum = 0;
@@ -116,10 +127,14 @@ static INLINE void convolve_tile(const V* x, const float* w, V (&acc)[OG][PT]) {
             for (int kx = 0; kx < G::KW; ++kx) {
                 V weights[OG];
                 UNROLL
-                for (int o = 0; o < OG; ++o) weights[o] = splat(w[o]);
+                for (int o = 0; o < OG; ++o) {
+                    weights[o] = splat(w[o]);
+                    HOLD(weights[o]);
+                }
                 UNROLL
                 for (int p = 0; p < PT; ++p) {
-                    const V pixel = row[kx + p * G::SX];
+                    V pixel = row[kx + p * G::SX];
+                    HOLD(pixel);
                     UNROLL
                     for (int o = 0; o < OG; ++o) acc[o][p] += pixel * weights[o];
                 }
@@ -215,7 +230,8 @@ static INLINE void correlate_tile(const V* x, const V* g, int rows, V* sums) {
             }
             UNROLL
             for (int o = 0; o < OG; ++o) {
-                const V gradient = pg[o * GH * GW];
+                V gradient = pg[o * GH * GW];
+                HOLD(gradient);
                 UNROLL
                 for (int i = 0; i < IG; ++i) {
                     UNROLL
@@ -370,31 +386,47 @@ static void finish_block(const V* y, V* p, V* d, int block, DropoutKey key) {
     }
 }
 
-// gradient of d, in place, to that of the normalised and pooled value; sums for the normalisation.
+// Sums over the batch of the gradient of scale * p + shift, and of its products with p.
 template <class S>
-static void pull_back_output(const V* p, V* gd, const Batch& batch, DropoutKey key, double* sums,
-                             double* products) {
-    std::fill_n(sums, S::OC, 0.0);
-    std::fill_n(products, S::OC, 0.0);
+struct Sums {
+    double gradients[S::OC], products[S::OC];
+};
+template <class S>
+static Sums<S> sums_of;
+
+// One vector of the gradient of d to that of scale * p + shift.
+template <class S>
+static INLINE V pull_back_value(V gradient, V value, DropoutKey key, U lanes, int c, int pixel) {
+    if constexpr (S::DROPS) gradient *= drop<S>(key, lanes, c, pixel);
+    if constexpr (S::RECTIFIES_LATE) {
+        const auto& n = normalisation<S>;
+        gradient = value * n.scale[c] + n.shift[c] > 0.0f ? gradient : V{};
+    }
+    return gradient;
+}
+
+// The gradient of d, in place, to that of scale * p + shift, with its sums. Where the next stage
+// is a convolution, it does this itself while it writes the gradient.
+template <class S>
+static void pull_back_output(const V* p, V* gd, const Batch& batch, DropoutKey key) {
+    auto& sums = sums_of<S>;
+    sums = {};
     for (int block = 0; block < batch.blocks; ++block) {
         const U lanes = element_numbers<S>(block, 0);
         const V mask = mask_of(batch, block);
         for (int c = 0; c < S::OC; ++c) {
-            const float scale = normalisation<S>.scale[c], shift = normalisation<S>.shift[c];
             V sum{}, product{};
             const size_t plane = (size_t(block) * S::OC + c) * S::PH * S::PW;
             for (int pixel = 0; pixel < S::PH * S::PW; ++pixel) {
-                V gradient = gd[plane + pixel];
                 const V value = p[plane + pixel];
-                if constexpr (S::DROPS) gradient *= drop<S>(key, lanes, c, pixel);
-                if constexpr (S::RECTIFIES_LATE)
-                    gradient = value * scale + shift > 0.0f ? gradient : V{};
+                const V gradient =
+                    pull_back_value<S>(gd[plane + pixel], value, key, lanes, c, pixel);
                 if constexpr (S::DROPS || S::RECTIFIES_LATE) gd[plane + pixel] = gradient;
                 sum += gradient;
                 product += gradient * value;
             }
-            sums[c] += sum_lanes(sum * mask);
-            products[c] += sum_lanes(product * mask);
+            sums.gradients[c] += sum_lanes(sum * mask);
+            sums.products[c] += sum_lanes(product * mask);
         }
     }
 }
@@ -472,6 +504,12 @@ static void pad_block(const V* x, V* padded) {
                         x + (c * H + row) * W, W * sizeof(V));
 }
 
+// Stands for the stage before where there is none to pull a gradient back through.
+struct Nothing {
+    static constexpr int OC = 1, PH = 1, PW = 1;
+    static constexpr uint32_t DROPPED = 0;
+};
+
 // A stage that begins with a convolution. S: IC, IH, IW, PY, PX (padding) and the rest.
 template <class S>
 struct ConvolutionStage {
@@ -532,10 +570,13 @@ struct ConvolutionStage {
         }
     }
 
-    template <bool wants_input, bool adds>
+    // `Source` is the stage that gives x where its gradient is pulled back here, else `Nothing`;
+    // `source_p` and `source_key` are its own.
+    template <bool wants_input, bool adds, class Source>
     static void backward(const V* x, const V* y, const V* p, V* gd, V* gx, V* scratch,
                          const Batch& batch, const float* params, float* grads,
-                         const Coefficients* coefficients) {
+                         const Coefficients* coefficients, const V* source_p,
+                         DropoutKey source_key) {
         static float packed[WEIGHTS];
         pack_weights<Backward>(params + S::WEIGHT, packed, true);
         V* padded = scratch;
@@ -561,19 +602,53 @@ struct ConvolutionStage {
                     for (int row = 0; row < GH; ++row)  // zero where there is no gradient
                         for (int column = 0; column < GW; ++column)
                             bias[c] += g[(c * GH + row) * GW + column];
-            if constexpr (wants_input) {
-                V* output = gx + block * INPUT;
-                convolve<Backward>(g, packed, [&](int ic, int oy, int ox, auto& values) INLINE_LAMBDA {
-                    constexpr int count = sizeof(values) / sizeof(V);
-                    V* place = output + (ic * S::IH + oy) * S::IW + ox;
-                    UNROLL
-                    for (int i = 0; i < count; ++i) place[i] = adds ? place[i] + values[i] : values[i];
-                });
-            }
+            if constexpr (wants_input)
+                write_gradient<adds, Source>(g, packed, gx + block * INPUT, block, batch,
+                                             source_p + block * INPUT, source_key);
         }
         for (size_t i = 0; i < WEIGHTS; ++i) grads[S::WEIGHT + i] = sum_lanes(weights[i]);
         if constexpr (S::BIAS >= 0)
             for (int c = 0; c < S::OC; ++c) grads[S::BIAS + c] = sum_lanes(bias[c]);
+    }
+
+    template <bool adds, class Source>
+    static INLINE void write_gradient(const V* g, const float* packed, V* gx, int block,
+                                      const Batch& batch, const V* source_p,
+                                      DropoutKey source_key) {
+        constexpr bool pulls = !std::is_same_v<Source, Nothing>;
+        const U lanes = element_numbers<Source>(block, 0);
+        V sum[S::IC] = {}, product[S::IC] = {};
+        convolve<Backward>(g, packed, [&](int ic, int oy, int ox, auto& values) INLINE_LAMBDA {
+            constexpr int count = sizeof(values) / sizeof(V);
+            const int first = oy * S::IW + ox;
+            V* place = gx + ic * S::IH * S::IW + first;
+            V s{}, q{};
+            UNROLL
+            for (int i = 0; i < count; ++i) {
+                V value = values[i];
+                if constexpr (adds) value += place[i];
+                if constexpr (pulls) {
+                    const V other = source_p[ic * S::IH * S::IW + first + i];
+                    value = pull_back_value<Source>(value, other, source_key, lanes, ic, first + i);
+                    s += value;
+                    q += value * other;
+                }
+                place[i] = value;
+            }
+            if constexpr (pulls) {
+                sum[ic] += s;
+                product[ic] += q;
+            }
+        });
+        if constexpr (pulls) {
+            auto& sums = sums_of<Source>;
+            if (block == 0) sums = {};
+            const V mask = mask_of(batch, block);
+            for (int c = 0; c < S::IC; ++c) {
+                sums.gradients[c] += sum_lanes(sum[c] * mask);
+                sums.products[c] += sum_lanes(product[c] * mask);
+            }
+        }
     }
 };
 
@@ -728,10 +803,10 @@ struct DenseStage {
             correlate_tile<Groups::part, VT>(x, g, images, oc, vector, grads);
     }
 
-    template <bool wants_input, bool adds>
+    template <bool wants_input, bool adds, class>
     static void backward(const V* x, const V* y, const V* p, V* gd, V* gx, V* scratch,
                          const Batch& batch, const float* params, float* grads,
-                         const Coefficients* coefficients) {
+                         const Coefficients* coefficients, const V*, DropoutKey) {
         V* g = scratch;
         V* features = g + size_t(MOST_BLOCKS) * OC;
         float* gradients = reinterpret_cast<float*>(features + size_t(MOST_BLOCKS) * LANES * VECTORS);
@@ -783,10 +858,10 @@ struct PlainStage {
         if constexpr (S::NORMALISES && training) sum_values<S>(y, batch, sums, squares);
     }
 
-    template <bool wants_input, bool adds>
+    template <bool wants_input, bool adds, class>
     static void backward(const V*, const V* y, const V* p, V* gd, V* gx, V* scratch,
                          const Batch& batch, const float*, float*,
-                         const Coefficients* coefficients) {
+                         const Coefficients* coefficients, const V*, DropoutKey) {
         if constexpr (!wants_input) return;
         for (int block = 0; block < batch.blocks; ++block) {
             const size_t pooled = size_t(block) * S::OC * S::PH * S::PW;
@@ -819,18 +894,19 @@ static void forward_stage(const V* x, V* y, V* p, V* d, V* scratch, const Batch&
         }
 }
 
-template <class S, class Layer, bool wants_input, bool adds>
+// `pulled`: the stage after has pulled the gradient back through dropout and late ReLU already.
+template <class S, class Layer, bool pulled, bool wants_input, bool adds, class Source>
 static void backward_stage(const V* x, const V* y, const V* p, V* gd, V* gx, V* scratch,
-                           const Batch& batch, const float* params, float* grads,
-                           DropoutKey key) {
-    double sums[S::OC], products[S::OC];
+                           const Batch& batch, const float* params, float* grads, DropoutKey key,
+                           const V* source_p, DropoutKey source_key) {
+    if constexpr (!pulled && (S::NORMALISES || S::DROPS || S::RECTIFIES_LATE))
+        pull_back_output<S>(p, gd, batch, key);
     Coefficients coefficients[S::OC];
-    if constexpr (S::NORMALISES || S::DROPS || S::RECTIFIES_LATE)
-        pull_back_output<S>(p, gd, batch, key, sums, products);
     for (int c = 0; c < S::OC; ++c)
-        coefficients[c] = coefficients_of<S>(c, sums[c], products[c], batch, grads);
-    Layer::template backward<wants_input, adds>(x, y, p, gd, gx, scratch, batch, params, grads,
-                                                coefficients);
+        coefficients[c] = coefficients_of<S>(c, sums_of<S>.gradients[c], sums_of<S>.products[c],
+                                             batch, grads);
+    Layer::template backward<wants_input, adds, Source>(x, y, p, gd, gx, scratch, batch, params,
+                                                        grads, coefficients, source_p, source_key);
 }
 
 template <int C, int H, int W, int KH, int KW, int SY, int SX, int OH, int OW>

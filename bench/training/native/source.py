@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ class _Writer:
     def __init__(self, program: Program, plan: Plan, layout: Layout) -> None:
         self._program, self._plan, self._layout = program, plan, layout
         self._result = plan.resolve(len(program.operations))
+        self._stages = {step.value: step for step in plan.steps if isinstance(step, Stage)}
+        self._readers = Counter(source for step in plan.steps for source in _sources(step))
 
     def structs(self) -> Iterator[str]:
         """Yield one struct of constants for each stage."""
@@ -64,21 +67,26 @@ class _Writer:
     def places(self) -> Iterator[str]:
         """Yield where each tensor lies in the workspace, in vectors."""
         sizes = {"d0": _size(self._program.input_shape)}
+        shared = {}
         for step in self._plan.steps:
             value = step.value
             if isinstance(step, Stage):
                 sizes[f"y{value}"] = _size(step.map_shape)
                 if step.pools:
                     sizes[f"p{value}"] = _size(step.shape)
-                if step.finishes:
-                    sizes[f"d{value}"] = _size(step.shape)
                 sizes[f"g{value}"] = _size(step.shape)
+                if step.finishes and self._readers[value] == 1:
+                    shared[f"d{value}"] = f"g{value}"  # its one reader is done before it writes
+                elif step.finishes:
+                    sizes[f"d{value}"] = _size(step.shape)
             else:
                 sizes[f"d{value}"] = sizes[f"g{value}"] = _size(step.operation.shape)
         place = "0"
         for name, size in sizes.items():
             yield f"constexpr size_t {name} = {place};"
             place = f"{name} + size_t(MOST_BLOCKS) * {size}"
+        for name, other in shared.items():
+            yield f"constexpr size_t {name} = {other};"
         yield f"constexpr size_t scratch_place = {place};"
         stages = [step.value for step in self._plan.steps if isinstance(step, Stage)]
         most = "0"
@@ -130,13 +138,22 @@ class _Writer:
                 return f"y{value}"
         return f"d{value}"
 
+    def _pulled_by(self, step: Stage) -> Stage | None:
+        """Return the stage whose result's gradient this one pulls back while it writes it."""
+        before = self._stages.get(step.source)
+        alone = self._readers[step.source] == 1
+        needed = before and (before.normalisation or before.dropout or before.rectifies_late)
+        return before if needed and alone and _kind(step) == "Convolution" else None
+
+    def _is_pulled(self, step: Stage) -> bool:
+        return any(self._pulled_by(other) is step for other in self._stages.values())
+
     def _forward(self, step: Stage | Junction) -> str:
         value = step.value
         if isinstance(step, Stage):
-            pooled = f"p{value}" if step.pools else f"y{value}"
             return (
                 f"forward_stage<S{value}, L{value}, training>(m + {self._data(step.source)}, "
-                f"m + y{value}, m + {pooled}, m + {self._data(value)}, scratch, batch, params, "
+                f"m + y{value}, m + {_pooled(step)}, m + {self._data(value)}, scratch, batch, params, "
                 f"buffers, make_key(stream, step, {value}));"
             )
         inputs = [f"m + {self._data(source)}" for source in step.sources]
@@ -152,11 +169,15 @@ class _Writer:
             written.add(step.source)
             wants = _truth(step.source != 0)
             target = f"m + g{step.source}" if step.source else "nullptr"
-            pooled = f"p{value}" if step.pools else f"y{value}"
+            before = self._pulled_by(step)
+            source = f"S{before.value}" if before else "Nothing"
+            source_place = f"m + {_pooled(before)}" if before else "nullptr"
             yield (
-                f"backward_stage<S{value}, L{value}, {wants}, {adds}>("
-                f"m + {self._data(step.source)}, m + y{value}, m + {pooled}, m + g{value}, "
-                f"{target}, scratch, batch, params, grads, make_key(stream, step, {value}));"
+                f"backward_stage<S{value}, L{value}, {_truth(self._is_pulled(step))}, {wants}, "
+                f"{adds}, {source}>(m + {self._data(step.source)}, m + y{value}, "
+                f"m + {_pooled(step)}, m + g{value}, {target}, scratch, batch, params, grads, "
+                f"make_key(stream, step, {value}), {source_place}, "
+                f"make_key(stream, step, {before.value if before else 0}));"
             )
             return
         for source in step.sources:
@@ -207,6 +228,14 @@ class _Writer:
 
     def _parameter(self, name: str | None) -> int:
         return _ABSENT if name is None else self._layout.parameters[name]
+
+
+def _pooled(stage: Stage) -> str:
+    return f"p{stage.value}" if stage.pools else f"y{stage.value}"
+
+
+def _sources(step: Stage | Junction) -> tuple[int, ...]:
+    return (step.source,) if isinstance(step, Stage) else step.sources
 
 
 def _flags(stage: Stage) -> dict[str, str]:
