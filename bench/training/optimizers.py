@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from models.recipe import EMA, SGD, Adam, Averaging, Optimizer
@@ -43,7 +43,7 @@ class WeightAverage:
         average = (
             get_ema_multi_avg_fn(averaging.decay)
             if isinstance(averaging, EMA)
-            else get_swa_multi_avg_fn()
+            else _average_equally
         )
         self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
@@ -56,3 +56,11 @@ class WeightAverage:
         """Return the averaged network, or the trained one when no step was taken in yet."""
         module: nn.Module = self._model.module
         return module if int(self._model.n_averaged) > 0 else trained
+
+
+def _average_equally(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    """Average as torch's SWA does, and copy counts of batches, at which torch's fails."""
+    if averaged[0].is_floating_point():
+        get_swa_multi_avg_fn()(averaged, current, count)
+    else:
+        torch._foreach_copy_(averaged, current)

@@ -296,6 +296,7 @@ static Normalisation<S> normalisation;
 
 template <class S>
 static void normalise_nothing() {
+    std::fill_n(normalisation<S>.mean, S::OC, 0.0f);
     std::fill_n(normalisation<S>.scale, S::OC, 1.0f);
     std::fill_n(normalisation<S>.shift, S::OC, 0.0f);
 }
@@ -312,21 +313,47 @@ static void set_normalisation(int c, double mean, double variance, const float* 
     n.shift[c] = beta - mean * gamma * inverse;
 }
 
-// From sums over the batch, and into the running statistics as torch updates them.
+// Moments of a channel over the batch, image by image: the mean of each is exact enough for its
+// own deviations, and images are joined in double precision (Chan, Golub and LeVeque 1983).
+struct Moments {
+    double sum = 0, squares = 0, deviations = 0;  // of the images' means; within images
+
+    INLINE void add_block(const V* plane, int pixels, V total, const Batch& batch, int block) {
+        const V mean = total * (1.0f / pixels);
+        constexpr int chains = 4;  // sums that do not wait for each other
+        V parts[chains] = {};
+        for (int pixel = 0; pixel < pixels; pixel += chains) {
+            UNROLL
+            for (int i = 0; i < chains; ++i)
+                if (pixel + i < pixels) {
+                    const V difference = plane[pixel + i] - mean;
+                    parts[i] += difference * difference;
+                }
+        }
+        const V deviation = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+        for (int lane = 0; lane < std::min(LANES, batch.images - block * LANES); ++lane) {
+            sum += mean[lane];
+            squares += double(mean[lane]) * mean[lane];
+            deviations += deviation[lane];
+        }
+    }
+};
+
+// From moments over the batch, and into the running statistics as torch updates them.
 template <class S>
-static void normalise_by_batch(const double* sums, const double* squares, const Batch& batch,
-                               const float* params, float* buffers) {
-    const double count = double(batch.images) * S::OH * S::OW;
+static void normalise_by_batch(const Moments* moments, const Batch& batch, const float* params,
+                               float* buffers) {
+    const double pixels = S::OH * S::OW, count = batch.images * pixels;
     for (int c = 0; c < S::OC; ++c) {
-        const double mean = sums[c] / count;
-        const double variance = std::max(0.0, squares[c] / count - mean * mean);
-        // the comparison in max() would turn NaN into 0
-        set_normalisation<S>(c, mean, std::isnan(squares[c]) ? squares[c] : variance, params);
-        const double unbiased = variance * count / (count - 1);
+        const Moments& m = moments[c];
+        const double mean = m.sum / batch.images;
+        const double between = std::max(0.0, m.squares - batch.images * mean * mean);
+        const double variance = (m.deviations + pixels * between) / count;
+        set_normalisation<S>(c, mean, variance, params);
         float& running_mean = buffers[S::RUNNING_MEAN + c];
         float& running_variance = buffers[S::RUNNING_VARIANCE + c];
         running_mean += S::MOMENTUM * (mean - running_mean);
-        running_variance += S::MOMENTUM * (unbiased - running_variance);
+        running_variance += S::MOMENTUM * (variance * count / (count - 1) - running_variance);
     }
 }
 
@@ -386,7 +413,7 @@ static void finish_block(const V* y, V* p, V* d, int block, DropoutKey key) {
     }
 }
 
-// Sums over the batch of the gradient of scale * p + shift, and of its products with p.
+// Sums over the batch of the gradient of scale * p + shift, and of its products with p - mean.
 template <class S>
 struct Sums {
     double gradients[S::OC], products[S::OC];
@@ -416,6 +443,7 @@ static void pull_back_output(const V* p, V* gd, const Batch& batch, DropoutKey k
         const V mask = mask_of(batch, block);
         for (int c = 0; c < S::OC; ++c) {
             V sum{}, product{};
+            const float mean = normalisation<S>.mean[c];
             const size_t plane = (size_t(block) * S::OC + c) * S::PH * S::PW;
             for (int pixel = 0; pixel < S::PH * S::PW; ++pixel) {
                 const V value = p[plane + pixel];
@@ -423,7 +451,7 @@ static void pull_back_output(const V* p, V* gd, const Batch& batch, DropoutKey k
                     pull_back_value<S>(gd[plane + pixel], value, key, lanes, c, pixel);
                 if constexpr (S::DROPS || S::RECTIFIES_LATE) gd[plane + pixel] = gradient;
                 sum += gradient;
-                product += gradient * value;
+                product += gradient * (value - mean);
             }
             sums.gradients[c] += sum_lanes(sum * mask);
             sums.products[c] += sum_lanes(product * mask);
@@ -431,22 +459,22 @@ static void pull_back_output(const V* p, V* gd, const Batch& batch, DropoutKey k
     }
 }
 
-// Coefficients of one channel: gradient of y = scale * dz - (offset + slope * y).
+// Coefficients of one channel: gradient of y = scale * dz - (offset + slope * (y - mean)).
 struct Coefficients {
-    float scale, offset, slope;
+    float scale, offset, slope, mean;
 };
 
 template <class S>
 static INLINE Coefficients coefficients_of(int c, double sum, double product, const Batch& batch,
                                            float* grads) {
     const auto& n = normalisation<S>;
-    if constexpr (!S::NORMALISES) return {1.0f, 0.0f, 0.0f};
+    if constexpr (!S::NORMALISES) return {1.0f, 0.0f, 0.0f, 0.0f};
     const double count = double(batch.images) * S::OH * S::OW;
-    const double dgamma = n.inverse[c] * (product - double(n.mean[c]) * sum);
+    const double dgamma = n.inverse[c] * product;
     if constexpr (S::GAMMA >= 0) grads[S::GAMMA + c] = dgamma;
     if constexpr (S::BETA >= 0) grads[S::BETA + c] = sum;
     const double slope = n.scale[c] * n.inverse[c] * dgamma / count;
-    return {n.scale[c], float(n.scale[c] * sum / count - slope * n.mean[c]), float(slope)};
+    return {n.scale[c], float(n.scale[c] * sum / count), float(slope), n.mean[c]};
 }
 
 // Gradient of one block of what enters the first ReLU, into rows of GW and channels of GH.
@@ -460,7 +488,7 @@ static void pull_back_block(const V* y, const V* p, const V* gp, V* out, V mask,
         V* plane = out + c * GH * GW;
         const auto put = [&](int row, int column, V value, V gradient) INLINE_LAMBDA {
             gradient *= scale;
-            if constexpr (S::NORMALISES) gradient -= offset + slope * value;
+            if constexpr (S::NORMALISES) gradient -= offset + slope * (value - k.mean);
             if constexpr (S::RECTIFIES) gradient = value > 0.0f ? gradient : V{};
             plane[row * SY * GW + column * SX] = gradient;
         };
@@ -526,12 +554,10 @@ struct ConvolutionStage {
 
     template <bool training>
     static void forward(const V* x, V* y, V* scratch, const Batch& batch, const float* params,
-                        double* sums, double* squares) {
+                        Moments* moments) {
         static float packed[WEIGHTS];
         pack_weights<Forward>(params + S::WEIGHT, packed, false);
         if (PADS) std::fill_n(scratch, PADDED, V{});
-        std::fill_n(sums, S::OC, 0.0);
-        std::fill_n(squares, S::OC, 0.0);
         for (int block = 0; block < batch.blocks; ++block) {
             const V* input = x + block * INPUT;
             if (PADS) {
@@ -539,34 +565,25 @@ struct ConvolutionStage {
                 input = scratch;
             }
             V* output = y + size_t(block) * S::OC * S::OH * S::OW;
-            V sum[S::OC] = {}, square[S::OC] = {};
+            V sum[S::OC] = {};
             convolve<Forward>(input, packed, [&](int oc, int oy, int ox, auto& values) INLINE_LAMBDA {
                 constexpr int count = sizeof(values) / sizeof(V);
                 V* place = output + (oc * S::OH + oy) * S::OW + ox;
-                V s{}, q{};
+                V s{};
                 UNROLL
                 for (int i = 0; i < count; ++i) {
                     V value = values[i];
                     if constexpr (S::BIAS >= 0) value += params[S::BIAS + oc];
                     if constexpr (S::RECTIFIES) value = rectify(value);
                     place[i] = value;
-                    if constexpr (S::NORMALISES && training) {
-                        s += value;
-                        q += value * value;
-                    }
+                    if constexpr (S::NORMALISES && training) s += value;
                 }
-                if constexpr (S::NORMALISES && training) {
-                    sum[oc] += s;
-                    square[oc] += q;
-                }
+                if constexpr (S::NORMALISES && training) sum[oc] += s;
             });
-            if constexpr (S::NORMALISES && training) {
-                const V mask = mask_of(batch, block);
-                for (int c = 0; c < S::OC; ++c) {
-                    sums[c] += sum_lanes(sum[c] * mask);
-                    squares[c] += sum_lanes(square[c] * mask);
-                }
-            }
+            if constexpr (S::NORMALISES && training)
+                for (int c = 0; c < S::OC; ++c)
+                    moments[c].add_block(output + c * S::OH * S::OW, S::OH * S::OW, sum[c], batch,
+                                         block);
         }
     }
 
@@ -622,6 +639,7 @@ struct ConvolutionStage {
             constexpr int count = sizeof(values) / sizeof(V);
             const int first = oy * S::IW + ox;
             V* place = gx + ic * S::IH * S::IW + first;
+            const float mean = pulls ? normalisation<Source>.mean[ic] : 0.0f;
             V s{}, q{};
             UNROLL
             for (int i = 0; i < count; ++i) {
@@ -631,7 +649,7 @@ struct ConvolutionStage {
                     const V other = source_p[ic * S::IH * S::IW + first + i];
                     value = pull_back_value<Source>(value, other, source_key, lanes, ic, first + i);
                     s += value;
-                    q += value * other;
+                    q += value * (other - mean);
                 }
                 place[i] = value;
             }
@@ -652,21 +670,15 @@ struct ConvolutionStage {
     }
 };
 
-// Sums of values and of their squares over the batch, channel by channel.
 template <class S>
-static void sum_values(const V* y, const Batch& batch, double* sums, double* squares) {
-    std::fill_n(sums, S::OC, 0.0);
-    std::fill_n(squares, S::OC, 0.0);
+static void add_moments(const V* y, const Batch& batch, Moments* moments) {
+    constexpr int pixels = S::OH * S::OW;
     for (int block = 0; block < batch.blocks; ++block)
         for (int c = 0; c < S::OC; ++c) {
-            V sum{}, square{};
-            const V* plane = y + (size_t(block) * S::OC + c) * S::OH * S::OW;
-            for (int pixel = 0; pixel < S::OH * S::OW; ++pixel) {
-                sum += plane[pixel];
-                square += plane[pixel] * plane[pixel];
-            }
-            sums[c] += sum_lanes(sum * mask_of(batch, block));
-            squares[c] += sum_lanes(square * mask_of(batch, block));
+            const V* plane = y + (size_t(block) * S::OC + c) * pixels;
+            V total{};
+            for (int pixel = 0; pixel < pixels; ++pixel) total += plane[pixel];
+            moments[c].add_block(plane, pixels, total, batch, block);
         }
 }
 
@@ -722,7 +734,7 @@ struct DenseStage {
 
     template <bool training>
     static void forward(const V* x, V* y, V*, const Batch& batch, const float* params,
-                        double* sums, double* squares) {
+                        Moments* moments) {
         int block = 0;
         for (; block + BLOCKS <= batch.blocks; block += BLOCKS)
             multiply_blocks<BLOCKS>(x + size_t(block) * IC, params, y + size_t(block) * OC);
@@ -730,7 +742,7 @@ struct DenseStage {
             multiply_blocks<2>(x + size_t(block) * IC, params, y + size_t(block) * OC);
         for (; block < batch.blocks; ++block)
             multiply_blocks<1>(x + size_t(block) * IC, params, y + size_t(block) * OC);
-        if constexpr (S::NORMALISES && training) sum_values<S>(y, batch, sums, squares);
+        if constexpr (S::NORMALISES && training) add_moments<S>(y, batch, moments);
     }
 
     template <int FT, int BT>
@@ -851,11 +863,10 @@ struct PlainStage {
     static constexpr size_t SCRATCH = size_t(S::OC) * S::OH * S::OW;
 
     template <bool training>
-    static void forward(const V* x, V* y, V*, const Batch& batch, const float*, double* sums,
-                        double* squares) {
+    static void forward(const V* x, V* y, V*, const Batch& batch, const float*, Moments* moments) {
         const size_t count = size_t(batch.blocks) * SCRATCH;
         for (size_t i = 0; i < count; ++i) y[i] = S::RECTIFIES ? rectify(x[i]) : x[i];
-        if constexpr (S::NORMALISES && training) sum_values<S>(y, batch, sums, squares);
+        if constexpr (S::NORMALISES && training) add_moments<S>(y, batch, moments);
     }
 
     template <bool wants_input, bool adds, class>
@@ -878,12 +889,12 @@ struct PlainStage {
 template <class S, class Layer, bool training>
 static void forward_stage(const V* x, V* y, V* p, V* d, V* scratch, const Batch& batch,
                           const float* params, float* buffers, DropoutKey key) {
-    double sums[S::OC], squares[S::OC];
-    Layer::template forward<training>(x, y, scratch, batch, params, sums, squares);
+    Moments moments[S::OC];
+    Layer::template forward<training>(x, y, scratch, batch, params, moments);
     if constexpr (!S::NORMALISES)
         normalise_nothing<S>();
     else if constexpr (training)
-        normalise_by_batch<S>(sums, squares, batch, params, buffers);
+        normalise_by_batch<S>(moments, batch, params, buffers);
     else
         normalise_by_running<S>(params, buffers);
     if constexpr (S::FINISHES)

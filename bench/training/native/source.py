@@ -66,33 +66,40 @@ class _Writer:
 
     def places(self) -> Iterator[str]:
         """Yield where each tensor lies in the workspace, in vectors."""
-        sizes = {"d0": _size(self._program.input_shape)}
-        shared = {}
-        for step in self._plan.steps:
-            value = step.value
-            if isinstance(step, Stage):
-                sizes[f"y{value}"] = _size(step.map_shape)
-                if step.pools:
-                    sizes[f"p{value}"] = _size(step.shape)
-                sizes[f"g{value}"] = _size(step.shape)
-                if step.finishes and self._readers[value] == 1:
-                    shared[f"d{value}"] = f"g{value}"  # its one reader is done before it writes
-                elif step.finishes:
-                    sizes[f"d{value}"] = _size(step.shape)
-            else:
-                sizes[f"d{value}"] = sizes[f"g{value}"] = _size(step.operation.shape)
         place = "0"
-        for name, size in sizes.items():
+        for name, size in self._sizes():
             yield f"constexpr size_t {name} = {place};"
             place = f"{name} + size_t(MOST_BLOCKS) * {size}"
-        for name, other in shared.items():
-            yield f"constexpr size_t {name} = {other};"
+        for value in filter(self._shares_gradient, self._stages):
+            yield f"constexpr size_t d_{value} = g_{value};"
         yield f"constexpr size_t scratch_place = {place};"
-        stages = [step.value for step in self._plan.steps if isinstance(step, Stage)]
         most = "0"
-        for value in stages:
+        for value in self._stages:
             most = f"std::max<size_t>({most}, L{value}::SCRATCH)"
         yield f"constexpr size_t WORKSPACE = scratch_place + {most};"
+
+    def _sizes(self) -> Iterator[tuple[str, int]]:
+        """Yield each tensor's name and its size for one image."""
+        yield "d_0", _size(self._program.input_shape)
+        for step in self._plan.steps:
+            value = step.value
+            shape = step.shape if isinstance(step, Stage) else step.operation.shape
+            yield f"g_{value}", _size(shape)
+            if isinstance(step, Junction):
+                yield f"d_{value}", _size(shape)
+                continue
+            yield f"y_{value}", _size(step.map_shape)
+            if step.pools:
+                yield f"p_{value}", _size(shape)
+            if step.finishes and not self._shares_gradient(value):
+                yield f"d_{value}", _size(shape)
+
+    def _shares_gradient(self, value: int) -> bool:
+        """Say whether a stage's result may give its place to its gradient.
+
+        It may where it has one reader, who is done with it before it writes the gradient.
+        """
+        return self._stages[value].finishes and self._readers[value] == 1
 
     def functions(self) -> Iterator[str]:
         """Yield the functions that Python calls."""
@@ -124,8 +131,8 @@ class _Writer:
         yield "    V* m = reinterpret_cast<V*>(memory);"
         yield "    V* scratch = m + scratch_place;"
         yield "    const Batch batch = make_batch(images);"
-        yield f"    place_floats(gradients, images, {classes}, m + g{self._result});"
-        written: set[int] = {0}
+        yield f"    place_floats(gradients, images, {classes}, m + g_{self._result});"
+        written: set[int] = set()
         for step in reversed(self._plan.steps):
             for line in self._backward(step, written):
                 yield f"    {line}"
@@ -135,8 +142,8 @@ class _Writer:
         """Return the place of a value: a stage that finishes nothing leaves it in y."""
         for step in self._plan.steps:
             if step.value == value and isinstance(step, Stage) and not step.finishes:
-                return f"y{value}"
-        return f"d{value}"
+                return f"y_{value}"
+        return f"d_{value}"
 
     def _pulled_by(self, step: Stage) -> Stage | None:
         """Return the stage whose result's gradient this one pulls back while it writes it."""
@@ -145,51 +152,49 @@ class _Writer:
         needed = before and (before.normalisation or before.dropout or before.rectifies_late)
         return before if needed and alone and _kind(step) == "Convolution" else None
 
-    def _is_pulled(self, step: Stage) -> bool:
-        return any(self._pulled_by(other) is step for other in self._stages.values())
-
     def _forward(self, step: Stage | Junction) -> str:
         value = step.value
         if isinstance(step, Stage):
+            tensors = self._data(step.source), f"y_{value}", _pooled(step), self._data(value)
             return (
-                f"forward_stage<S{value}, L{value}, training>(m + {self._data(step.source)}, "
-                f"m + y{value}, m + {_pooled(step)}, m + {self._data(value)}, scratch, batch, params, "
-                f"buffers, make_key(stream, step, {value}));"
+                f"forward_stage<S{value}, L{value}, training>({_at(*tensors)}, scratch, batch, "
+                f"params, buffers, make_key(stream, step, {value}));"
             )
-        inputs = [f"m + {self._data(source)}" for source in step.sources]
         if isinstance(step.operation.operator, AveragePooling):
-            return f"{_average(step)}::forward({inputs[0]}, m + d{value}, batch);"
-        count = f"size_t(batch.blocks) * {_size(step.operation.shape)}"
-        return f"add_values({inputs[0]}, {inputs[1]}, m + d{value}, {count});"
+            (source,) = step.sources
+            return f"{_average(step)}::forward({_at(self._data(source), f'd_{value}')}, batch);"
+        first, second = map(self._data, step.sources)
+        return f"add_values({_at(first, second, f'd_{value}')}, {_count(step)});"
 
     def _backward(self, step: Stage | Junction, written: set[int]) -> Iterator[str]:
-        value = step.value
         if isinstance(step, Stage):
-            adds = _truth(step.source in written and step.source != 0)
+            adds = step.source in written
             written.add(step.source)
-            wants = _truth(step.source != 0)
-            target = f"m + g{step.source}" if step.source else "nullptr"
-            before = self._pulled_by(step)
-            source = f"S{before.value}" if before else "Nothing"
-            source_place = f"m + {_pooled(before)}" if before else "nullptr"
-            yield (
-                f"backward_stage<S{value}, L{value}, {_truth(self._is_pulled(step))}, {wants}, "
-                f"{adds}, {source}>(m + {self._data(step.source)}, m + y{value}, "
-                f"m + {_pooled(step)}, m + g{value}, {target}, scratch, batch, params, grads, "
-                f"make_key(stream, step, {value}), {source_place}, "
-                f"make_key(stream, step, {before.value if before else 0}));"
-            )
+            yield self._backward_stage(step, adds=adds)
             return
         for source in step.sources:
-            if source == 0:
-                continue
-            adds = _truth(source in written)
-            written.add(source)
-            if isinstance(step.operation.operator, AveragePooling):
-                yield (f"{_average(step)}::backward<{adds}>(m + g{value}, m + g{source}, batch);")
-            else:
-                count = f"size_t(batch.blocks) * {_size(step.operation.shape)}"
-                yield f"pass_gradient<{adds}>(m + g{value}, m + g{source}, {count});"
+            if source:
+                adding = _truth(source in written)
+                written.add(source)
+                gradients = _at(f"g_{step.value}", f"g_{source}")
+                if isinstance(step.operation.operator, AveragePooling):
+                    yield f"{_average(step)}::backward<{adding}>({gradients}, batch);"
+                else:
+                    yield f"pass_gradient<{adding}>({gradients}, {_count(step)});"
+
+    def _backward_stage(self, stage: Stage, *, adds: bool) -> str:
+        value, before = stage.value, self._pulled_by(stage)
+        pulled = any(self._pulled_by(other) is stage for other in self._stages.values())
+        kinds = [_truth(flag) for flag in (pulled, stage.source != 0, adds)]
+        kinds.append(f"S{before.value}" if before else "Nothing")
+        tensors = self._data(stage.source), f"y_{value}", _pooled(stage), f"g_{value}"
+        target = _at(f"g_{stage.source}") if stage.source else "nullptr"
+        source = _at(_pooled(before)) if before else "nullptr"
+        return (
+            f"backward_stage<S{value}, L{value}, {', '.join(kinds)}>({_at(*tensors)}, {target}, "
+            f"scratch, batch, params, grads, make_key(stream, step, {value}), {source}, "
+            f"make_key(stream, step, {before.value if before else 0}));"
+        )
 
     def _constants(self, stage: Stage) -> dict[str, int]:
         normal, layer = stage.normalisation, stage.layer
@@ -230,8 +235,16 @@ class _Writer:
         return _ABSENT if name is None else self._layout.parameters[name]
 
 
+def _at(*tensors: str) -> str:
+    return ", ".join(f"m + {tensor}" for tensor in tensors)
+
+
+def _count(junction: Junction) -> str:
+    return f"size_t(batch.blocks) * {_size(junction.operation.shape)}"
+
+
 def _pooled(stage: Stage) -> str:
-    return f"p{stage.value}" if stage.pools else f"y{stage.value}"
+    return f"p_{stage.value}" if stage.pools else f"y_{stage.value}"
 
 
 def _sources(step: Stage | Junction) -> tuple[int, ...]:
@@ -295,9 +308,9 @@ extern "C" void place(float* memory, const uint8_t* images, const int64_t* index
                       const float* theta, int bilinear, int count, int side, float mean,
                       float deviation) {
     place_images(images, index, theta, bilinear, count, side, mean, deviation,
-                 reinterpret_cast<V*>(memory) + d0);
+                 reinterpret_cast<V*>(memory) + d_0);
 }
 extern "C" void place_normalised(float* memory, const float* images, int count, int pixels) {
-    place_floats(images, count, pixels, reinterpret_cast<V*>(memory) + d0);
+    place_floats(images, count, pixels, reinterpret_cast<V*>(memory) + d_0);
 }
 """

@@ -84,15 +84,12 @@ def explain_unkerneled(program: Program) -> str | None:
     """Return what of a program the kernels do not do, `None` when they do it all."""
     for number, operation in enumerate(program.operations, start=1):
         operator = operation.operator
-        where = f"operation {number}"
         if isinstance(operator, Convolution):
             reason = _explain_convolution(operator, program.shape(operation.inputs[0]), operation)
             if reason:
                 return f"{operator.weight.removesuffix('.weight')}: {reason}"
         if isinstance(operator, MaxPooling) and operator.kernel != operator.stride:
-            return f"{where}: max-pooling with overlapping windows has no kernel"
-        if isinstance(operator, Dense) and operation.inputs[0] == 0:
-            return f"{where}: a dense layer on the images themselves has no kernel"
+            return f"operation {number}: max-pooling with overlapping windows has no kernel"
     return None
 
 
