@@ -16,7 +16,7 @@ from torch import nn
 
 from bench.errors import EngineError
 from bench.records import EpochScore
-from bench.training import loop
+from bench.training import loop, plain
 from bench.training.loop import EpochReport, ResidentImages, Training
 from models.recipe import Recipe
 
@@ -117,6 +117,7 @@ def one_by_one(train: TrainOne) -> TrainBlock:
 
 
 ENGINES: dict[str, Engine] = {
+    "plain": Engine(train=one_by_one(plain.PlainTrainer()), all_cores=True),
     "eager": Engine(train=one_by_one(loop.train)),
 }
 """Every engine by the name that `--engine` and a run's conditions give it."""
