@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from models.recipe import EMA, SGD, Adam, Averaging, Optimizer
@@ -35,15 +35,26 @@ def build_optimizer(
     )
 
 
+def _take_into_mean(
+    averaged: list[Tensor] | tuple[Tensor, ...],
+    current: list[Tensor] | tuple[Tensor, ...],
+    count: Tensor | int,
+) -> None:
+    """Update torch's equal average; whole numbers, as BatchNorm's step counts, are copied."""
+    if torch.is_floating_point(averaged[0]):
+        get_swa_multi_avg_fn()(averaged, current, count)
+        return
+    for mean, value in zip(averaged, current, strict=True):
+        mean.copy_(value)
+
+
 class WeightAverage:
     """The averaged copy of a network that a recipe asks for: one network, scored as it is."""
 
     def __init__(self, network: nn.Module, averaging: Averaging) -> None:
         self._averaging = averaging
         average = (
-            get_ema_multi_avg_fn(averaging.decay)
-            if isinstance(averaging, EMA)
-            else get_swa_multi_avg_fn()
+            get_ema_multi_avg_fn(averaging.decay) if isinstance(averaging, EMA) else _take_into_mean
         )
         self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 

@@ -100,10 +100,12 @@ def choose_loader_workers(
 ) -> tuple[int, dict[int, float]]:
     """Return the fastest of 0, 1, 2 and `cores` loader workers, and milliseconds a batch of each.
 
+    torch warns of more loader workers than cores, so none of these is more.
+
     Timed on this machine with the network that is trained: loading alone would not show how
     loaders and the training compete for cores. Starting the workers is not counted.
     """
-    candidates = sorted({0, 1, 2, cores})
+    candidates = sorted({0, 1, min(2, cores), cores})
     milliseconds = {n: _time_batches(build, recipe, training, n) for n in candidates}
     return min(candidates, key=milliseconds.__getitem__), milliseconds
 
