@@ -143,6 +143,8 @@ class PlainTrainer:
 
     @staticmethod
     def _measure(build: Callable[[], nn.Module], recipe: Recipe, training: ResidentImages) -> int:
+        if len(training.labels) <= STARTING_BATCHES * recipe.batch_size:
+            return 0  # over before loader workers are under way
         best, milliseconds = choose_loader_workers(
             build, recipe, training, cores=torch.get_num_threads()
         )
