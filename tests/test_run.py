@@ -307,3 +307,19 @@ def test_what_an_engine_cannot_do_is_one_line(
     assert done.stderr.startswith(f"bench: error: {message}")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "ledger").exists()
+
+
+def test_an_interrupted_plain_run_leaves_no_process(tmp_path: Path) -> None:
+    """The loader's workers end with the process that trains, within seconds."""
+    process = subprocess.Popen(
+        command(tmp_path, "--seeds", "500", "--epochs", "1", "--engine", "plain"),
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
+    wait_for_runs(tmp_path, 1, process)
+    family = children_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    assert process.returncode == 130
+    wait_until_gone(family)

@@ -91,7 +91,8 @@ def _train(
 def _name_command(options: argparse.Namespace) -> str:
     return (
         f"python -m bench.equivalence --output docs/equivalence.md --seeds {options.seeds} "
-        f"--engines {','.join(options.engines)} --device {options.device}"
+        f"--engines {','.join(options.engines)} --device {options.device} "
+        f"--dataset {options.dataset}"
     )
 
 
