@@ -71,6 +71,14 @@ def calibrate(session: nox.Session) -> None:
     session.run("python", "-m", "bench.calibration", "--output", "docs/calibration.md")
 
 
+@nox.session(default=False)
+def equivalence(session: nox.Session) -> None:
+    """Measure that all engines train the same; writes docs/equivalence.md, in minutes."""
+    install(session, "-e", ".[train]")
+    command = ["python", "-m", "bench.equivalence", "--output", "docs/equivalence.md"]
+    session.run(*command, *session.posargs)
+
+
 @nox.session(default=False, python=["3.11"])
 def minimums(session: nox.Session) -> None:
     """Pass the tests with the oldest versions that pyproject.toml allows."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from bench.evidence import select_evidence
 from bench.iterations import Iteration
-from bench.records import Answer, Challenge, Conditions, Run
+from bench.records import FIRST_TUNING_SEED, Answer, Challenge, Conditions, Run
 from bench.verdict import Verdict, judge
 
 
@@ -82,18 +83,34 @@ class Campaign:
         """Names of the iterations without a verdict."""
         return [n for n in self.iterations if self.verdict(n).answer is Answer.UNDECIDED]
 
-    def next_unit(self) -> tuple[Iteration, int] | None:
-        """Return the next iteration and seed, or `None` when there is nothing to start now."""
+    def next_block(self) -> tuple[Iteration, tuple[int, ...]] | None:
+        """Return the next iteration and seeds, or `None` when there is nothing to start now.
+
+        As many seeds as the iteration's conditions train side by side, fewer when no more are
+        left. Tuning seeds train on other images, so no block holds both kinds.
+        """
         if self.out_of_time:
             return None
         wanted = set(self.undecided) if self.plan.until_decided else set(self.iterations)
         for seed in self.plan.seeds:
             for name, iteration in self.iterations.items():
-                key = name, seed
-                if name in wanted and key not in self._done and key not in self._handed_out:
-                    self._handed_out.add(key)
-                    return iteration, seed
+                if name in wanted and self._is_waiting(name, seed):
+                    return iteration, self._hand_out(name, seed)
         return None
+
+    def _is_waiting(self, name: str, seed: int) -> bool:
+        return (name, seed) not in self._done and (name, seed) not in self._handed_out
+
+    def _hand_out(self, name: str, first: int) -> tuple[int, ...]:
+        tuning = first >= FIRST_TUNING_SEED
+        waiting = (
+            seed
+            for seed in self.plan.seeds
+            if (seed >= FIRST_TUNING_SEED) == tuning and self._is_waiting(name, seed)
+        )
+        seeds = tuple(islice(waiting, self.conditions[name].block))
+        self._handed_out.update((name, seed) for seed in seeds)
+        return seeds
 
     def count_done(self, name: str) -> int:
         """Return how many planned runs of an iteration are finished."""

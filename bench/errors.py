@@ -19,6 +19,10 @@ class DeviceError(BenchError):
     """A device that this machine does not have."""
 
 
+class EngineError(BenchError):
+    """An engine that does not exist here, or that cannot train what it is asked to."""
+
+
 class IterationError(BenchError):
     """An iteration that does not exist, or whose file cannot be read as one."""
 

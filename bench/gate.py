@@ -35,5 +35,6 @@ def _allows(required: GateConditions, found: Conditions) -> bool:
         (required.precision, found.precision),
         (required.engine, found.engine),
         (required.torch, found.torch),
+        (required.block, found.block),
     )
     return all(wanted in (None, given) for wanted, given in pairs)

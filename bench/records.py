@@ -101,16 +101,21 @@ class Cost(Struct, frozen=True, kw_only=True, gc=False):
     uncounted: tuple[UncountedOperator, ...]
 
 
-class Conditions(Struct, frozen=True, kw_only=True, order=True, gc=False):
-    """What may move the distribution of accuracies; runs under unlike ones are never pooled."""
+class Conditions(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_defaults=True):
+    """What may move the distribution of accuracies; runs under unlike ones are never pooled.
+
+    `block` is the number of seeds that were trained side by side; one is not written down.
+    """
 
     device: str
     precision: str
     engine: str
     torch: str
+    block: int = 1
 
     def __str__(self) -> str:
-        return f"{self.device}, {self.precision}, {self.engine} engine, torch {self.torch}"
+        beside = f" ({self.block} seeds side by side)" if self.block > 1 else ""
+        return f"{self.device}, {self.precision}, {self.engine} engine{beside}, torch {self.torch}"
 
 
 class Machine(Struct, frozen=True, kw_only=True, gc=False):

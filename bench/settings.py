@@ -18,6 +18,7 @@ class GateConditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     precision: str | None = None
     engine: str | None = None
     torch: str | None = None
+    block: int | None = None
 
 
 class GateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -29,3 +29,5 @@ datasets = importlib.import_module("torchvision.datasets")
 """`torchvision.datasets`"""
 functional = importlib.import_module("torchvision.transforms.functional")
 """`torchvision.transforms.functional`"""
+transforms = importlib.import_module("torchvision.transforms")
+"""`torchvision.transforms`"""

@@ -125,6 +125,17 @@ def test_the_project_says_under_which_conditions(tmp_path: Path) -> None:
     assert "(cuda sm_90, fp32, eager engine, torch 2.13)" in with_failing_ones.stdout
 
 
+def test_the_project_says_how_many_seeds_are_trained_side_by_side(tmp_path: Path) -> None:
+    """A gate that asks for one at a time is not opened by blocks of 64."""
+    blocks = replace(ON_GPU, engine="stacked", block=64)
+    ledger = plant_ledger(tmp_path / "ledger", make_runs(range(33), conditions=blocks))
+    codes = []
+    for block in (1, 64):
+        set_gate(tmp_path, f"[tool.bench.gate]\nconditions = {{ block = {block} }}\n")
+        codes.append(run_gate(tmp_path, "iteration_4", "--ledger", ledger).returncode)
+    assert codes == [3, 0]
+
+
 def test_the_conditions_with_most_runs_decide_by_default(tmp_path: Path) -> None:
     """33 clean runs on a GPU outweigh 2 failing ones on a CPU, and the line says which."""
     ledger = plant_ledger(tmp_path / "ledger", FAILING)

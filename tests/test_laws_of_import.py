@@ -13,7 +13,7 @@ from planted_runs import make_runs, plant_ledger
 import bench
 
 ROOT = Path(bench.__file__).parent.parent
-TRAINING_PACKAGES = ("torch", "torchvision", "fvcore", "sklearn")
+TRAINING_PACKAGES = ("torch", "torchvision", "fvcore", "sklearn", "PIL")
 WITHOUT_TRAINING_PACKAGES = f"""
 import sys
 
@@ -65,7 +65,7 @@ def project(tmp_path: Path) -> Path:
     ids=" ".join,
 )
 def test_reading_a_ledger_needs_no_torch(project: Path, arguments: list[str], says: str) -> None:
-    """With torch, torchvision, fvcore and scikit-learn refused, the command works all the same."""
+    """With all packages that training needs refused, the command works all the same."""
     done = run_python(project, WITHOUT_TRAINING_PACKAGES, *arguments)
 
     assert (done.returncode, done.stderr) == (0, "")

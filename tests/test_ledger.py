@@ -388,3 +388,21 @@ def test_an_epoch_is_recorded_in_whole_counts(path: Path) -> None:
 
     [epoch] = json.loads(path.read_bytes())["epochs"]
     assert (epoch["validation_correct"], epoch["validation_total"]) == (9_940, 10_000)
+
+
+def test_one_seed_at_a_time_is_not_written_down() -> None:
+    """Lines of one seed at a time are what they were before blocks; blocks are named."""
+    alone = make_run()
+    assert b'"block"' not in encode_run(alone)
+    beside = replace(alone, conditions=replace(CONDITIONS, block=8))
+    assert b'"block":8' in encode_run(beside)
+    assert decode_run(encode_run(beside).rstrip()) == beside
+    assert str(beside.conditions).count("8 seeds side by side") == 1
+    assert "side by side" not in str(alone.conditions)
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "reports" / "ledger").rglob("*.jsonl")), ids=str)
+def test_the_committed_ledger_keeps_its_bytes(file: Path) -> None:
+    """Every line, read and written again, is the same line."""
+    for line in file.read_bytes().splitlines(keepends=True):
+        assert encode_run(decode_run(line.removesuffix(b"\n"))) == line

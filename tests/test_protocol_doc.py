@@ -15,13 +15,14 @@ from scipy import integrate, stats
 
 from bench import analysis
 from bench.calibration.page import LIMIT_SEEDS as LIMIT
-from bench.calibration.page import Sizes, cut_percent, lift_percent, render_table
+from bench.calibration.page import Sizes, cut_percent, lift_percent
 from bench.calibration.rivals import EPOCH_DEVIATION
 from bench.calibration.verdicts import MAX_SEEDS, RELIABILITIES
 from bench.challenges import MNIST
 from bench.consistency import FORESEEABLE_SEEDS, Decision, binomial_bounds, decide, find_boundaries
 from bench.findings import ABOVE_TARGET, NEAR_TARGET, sensitivity
 from bench.findings.sensitivity import TARGET_STEP, TARGET_STEPS
+from bench.markdown import render_table
 from bench.power import compute_power
 from bench.records import FIRST_TUNING_SEED, Answer
 from models.recipe import Says

@@ -275,3 +275,51 @@ def test_without_mnist_the_digits_are_trained_and_the_notice_is_loud(tmp_path: P
     assert refused.returncode == 2
     assert "could not be downloaded; put its four" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_the_plain_engine_trains_and_names_itself(tmp_path: Path) -> None:
+    """A run under `--engine plain` is of other conditions than one of the eager engine."""
+    arguments = ("--seeds", "1", "--epochs", "1")
+    done = bench_run(tmp_path, *arguments, "--engine", "plain", iteration="iteration_4")
+    assert done.returncode == 0, done.stderr
+    assert "with 1 worker on cpu" in done.stderr
+    assert "loader workers" in done.stderr
+    assert bench_run(tmp_path, *arguments, iteration="iteration_4").returncode == 0
+    plain, automatic = read_runs(tmp_path, "iteration_4")
+    assert plain.conditions.engine == "plain" != automatic.conditions.engine
+    assert plain.epochs[0].training_total == 1438
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--engine", "plain", "--workers", "2"), "--workers 2: the plain engine trains one"),
+        (("--engine", "eager", "--block", "8"), "--block 8: iteration_1 trains with the eager"),
+        (("--engine", "stacked"), "--engine stacked: "),
+    ],
+)
+def test_what_an_engine_cannot_do_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    """Exit code 2, the wrong value, what is wrong and what to do; nothing is trained."""
+    done = bench_run(tmp_path, "--seeds", "1", *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"bench: error: {message}")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "ledger").exists()
+
+
+def test_an_interrupted_plain_run_leaves_no_process(tmp_path: Path) -> None:
+    """The loader's workers end with the process that trains, within seconds."""
+    process = subprocess.Popen(
+        command(tmp_path, "--seeds", "500", "--epochs", "1", "--engine", "plain"),
+        stderr=subprocess.DEVNULL,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
+    wait_for_runs(tmp_path, 1, process)
+    family = children_of(process.pid)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
+    assert process.returncode == 130
+    wait_until_gone(family)

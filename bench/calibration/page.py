@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, floor
-from textwrap import fill
 
 from msgspec import Struct
 
@@ -39,6 +38,7 @@ from bench.calibration.verdicts import (
     VerdictRates,
     measure_verdicts,
 )
+from bench.markdown import render_paragraph, render_table
 from bench.power import Power, compute_power
 
 LIMIT_SEEDS = 2_000
@@ -108,16 +108,6 @@ def format_share(share: Fraction | float) -> str:
     return f"{round(float(share) * 100, 1):g} %"
 
 
-def render_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table, the first column to the left and the others to the right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *rows))
-
-
-def _paragraph(text: str) -> str:
-    return fill(" ".join(text.split()), width=100, break_on_hyphens=False)
-
-
 def _render_introduction(calibration: Calibration) -> str:
     worst = max(calibration.verdicts, key=lambda row: row.wrong_at_most)
     origin = f"""
@@ -136,7 +126,7 @@ def _render_introduction(calibration: Calibration) -> str:
         {format_share(1 - CONFIDENCE)}.
     """
     title = "# Calibration: how often is a verdict wrong?"
-    return "\n\n".join((title, _paragraph(origin), _paragraph(result)))
+    return "\n\n".join((title, render_paragraph(origin), render_paragraph(result)))
 
 
 def _render_rivals(rivals: Rivals) -> str:
@@ -169,7 +159,7 @@ def _render_rivals(rivals: Rivals) -> str:
         hold.
     """
     title = "## The same campaigns judged by what others do"
-    return "\n\n".join((title, _paragraph(method), table, _paragraph(reading)))
+    return "\n\n".join((title, render_paragraph(method), table, render_paragraph(reading)))
 
 
 def _render_verdicts(calibration: Calibration) -> str:
@@ -211,9 +201,9 @@ def _render_verdicts(calibration: Calibration) -> str:
     return "\n\n".join(
         (
             "## Wrong verdicts, read after every seed",
-            _paragraph(method),
+            render_paragraph(method),
             render_table(header, rows),
-            _paragraph(supremum),
+            render_paragraph(supremum),
             render_table(["q", "wrong HOLDS, p just below q", "wrong FAILS, p = q"], limits),
         )
     )
@@ -242,9 +232,9 @@ def _render_coverage(calibration: Calibration) -> str:
     return "\n\n".join(
         (
             "## Coverage of intervals that claim 95 %",
-            _paragraph(method),
+            render_paragraph(method),
             render_table(header, rows),
-            _paragraph(exact),
+            render_paragraph(exact),
             render_table(["n", *(f"p = {p:g}" for p in PASS_RATES), "lowest"], binomial),
         )
     )
@@ -269,4 +259,4 @@ def _render_families(families: Sequence[FamilyErrors]) -> str:
         called different at 5 %, with Holm's correction and without.
     """
     title = "## Comparisons of consecutive iterations"
-    return "\n\n".join((title, _paragraph(method), render_table(header, rows)))
+    return "\n\n".join((title, render_paragraph(method), render_table(header, rows)))

@@ -33,6 +33,7 @@ DEFAULT_SEEDS = 100
 DEFAULT_CPU_BUDGET_SECONDS = 20 * 60.0
 DEMONSTRATION_BUDGET_SECONDS = 3 * 60.0
 INTERRUPTED = 130
+ENGINES = ("auto", "plain", "eager", "native", "stacked")
 
 
 @click.command("run")
@@ -61,6 +62,20 @@ INTERRUPTED = 130
     help="Where to train; auto takes CUDA where there is one.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="auto",
+    show_default=True,
+    help="How to train: auto takes the fastest that can; plain is the usual loop of a notebook, "
+    "eager trains every network, native is for CPUs, stacked trains seeds side by side on a GPU.",
+)
+@click.option(
+    "--block",
+    type=click.IntRange(1, 4096),
+    metavar="N",
+    help="Seeds side by side on a GPU, of the stacked engine.  [default: the engine decides]",
+)
+@click.option(
     "--dataset",
     type=click.Choice(["auto", *CHALLENGES]),
     default="auto",
@@ -75,7 +90,8 @@ INTERRUPTED = 130
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
-    help="Processes of one thread each; numbers do not depend on it.  [default: one per core]",
+    help="Processes of one thread each; numbers do not depend on it.  [default: one per core, one "
+    "for the plain engine]",
 )
 @click.option(
     "--epochs",
@@ -110,6 +126,8 @@ def run(
     until_decided: bool,
     time_budget: str | None,
     device: str,
+    engine: str,
+    block: int | None,
     dataset: str,
     data: Path | None,
     workers: int | None,
@@ -129,6 +147,8 @@ def run(
     from bench.training.devices import choose_device
 
     place = choose_device(device)
+    engines = sessions.choose_engines(chosen, place, engine, block)
+    workers = sessions.choose_workers(place, workers, engines)
     challenge, data_found = sessions.open_dataset(console, dataset, data)
     check_writable(folder, challenge.name)
     check_page_writable(find_page(page))
@@ -139,7 +159,8 @@ def run(
         challenge=challenge,
         dataset=data_found,
         device=place,
-        workers=sessions.choose_workers(place, workers),
+        engines=engines,
+        workers=workers,
         ledger=folder,
     )
     plan = Plan(
@@ -161,6 +182,9 @@ def _choose_budget(challenge: Challenge, device: str) -> float | None:
 
 
 def _announce(console: Console, session: Session, campaign: Campaign) -> None:
+    for choice in session.engines.values():
+        if choice.notice is not None:
+            console.print(choice.notice, highlight=False, soft_wrap=True)
     where = f"{session.workers} worker{'s' if session.workers > 1 else ''} on {session.device}"
     budget = campaign.plan.time_budget_seconds
     limit = f", starting no run after {format_seconds(budget)}" if budget else ""

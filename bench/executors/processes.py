@@ -1,4 +1,4 @@
-"""A pool of worker processes of one thread each, and what they report while they train.
+"""A pool of worker processes, by default of one thread each, and their reports while they train.
 
 A run depends on its unit alone, so its numbers are the same whatever the number of workers. Workers
 end with their parent: each watches one end of a pipe whose other end only the parent holds.
@@ -39,16 +39,22 @@ class EpochDone(Struct, frozen=True, kw_only=True):
 
 
 class WorkerPool:
-    """Trains units on `workers` processes; closing it ends them at once."""
+    """Trains units on `workers` processes of `threads` each; closing it ends them at once."""
 
     def __init__(
-        self, *, dataset: str, folder: Path | None, device: torch.device, workers: int
+        self,
+        *,
+        dataset: str,
+        folder: Path | None,
+        device: torch.device,
+        workers: int,
+        threads: int = 1,
     ) -> None:
-        self.workers = workers
+        self.workers, self._threads = workers, threads
         self._dataset, self._folder, self._device = dataset, folder, device
         self._context = _choose_context()
-        self._units: dict[Future[Run], Unit] = {}
-        self._attempts: dict[tuple[str, int], int] = {}
+        self._units: dict[Future[list[Run]], Unit] = {}
+        self._attempts: dict[tuple[str, tuple[int, ...]], int] = {}
         self._start()
 
     @property
@@ -75,13 +81,13 @@ class WorkerPool:
             BenchError: a unit has taken its worker down three times, or its file cannot be run.
         """
         done, _ = wait(self._units, timeout=timeout_seconds, return_when=FIRST_COMPLETED)
-        runs = []
+        runs: list[Run] = []
         broken = False
         for future in done:
             if _is_lost(future):
                 broken = True
                 continue
-            runs.append(future.result())
+            runs += future.result()
             del self._units[future]
         if broken:
             self._restart()
@@ -100,7 +106,12 @@ class WorkerPool:
             max_workers=self.workers,
             mp_context=self._context,
             initializer=_start_worker,
-            initargs=(self._dataset, self._folder, str(self._device), reader, self._reports),
+            initargs=(
+                Trainer(self._dataset, self._folder, self._device),
+                self._threads,
+                reader,
+                self._reports,
+            ),
         )
 
     def _restart(self) -> None:
@@ -110,11 +121,11 @@ class WorkerPool:
         units = [self._units.pop(future) for future in lost]
         self._start()
         for unit in units:
-            key = unit.iteration.name, unit.seed
+            key = unit.iteration.name, unit.seeds
             self._attempts[key] = self._attempts.get(key, 0) + 1
             if self._attempts[key] >= ATTEMPTS:
                 raise BenchError(
-                    f"{key[0]} seed {key[1]}: took its worker down {ATTEMPTS} times (out of "
+                    f"{key[0]} {_name_seeds(unit)}: took its worker down {ATTEMPTS} times (out of "
                     "memory?); use fewer --workers. Finished runs are in the ledger"
                 )
             self.submit(unit)
@@ -126,7 +137,12 @@ class WorkerPool:
         return reports
 
 
-def _is_lost(future: Future[Run]) -> bool:
+def _name_seeds(unit: Unit) -> str:
+    first, last = unit.seeds[0], unit.seeds[-1]
+    return f"seed {first}" if first == last else f"seeds {first} to {last}"
+
+
+def _is_lost(future: Future[list[Run]]) -> bool:
     return future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
 
 
@@ -148,29 +164,25 @@ class _Worker:
     def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone]) -> None:
         self._trainer, self._reports = trainer, reports
 
-    def train(self, unit: Unit) -> Run:
-        def report(epoch: int, score: EpochScore) -> None:
+    def train(self, unit: Unit) -> list[Run]:
+        def report(seed: int, epoch: int, score: EpochScore) -> None:
             self._reports.put(
-                EpochDone(iteration=unit.iteration.name, seed=unit.seed, epoch=epoch, score=score)
+                EpochDone(iteration=unit.iteration.name, seed=seed, epoch=epoch, score=score)
             )
 
         return self._trainer.train(unit, report)
 
 
 def _start_worker(
-    dataset: str,
-    folder: Path | None,
-    device: str,
-    lifeline: Connection,
-    reports: SimpleQueue[EpochDone],
+    trainer: Trainer, threads: int, lifeline: Connection, reports: SimpleQueue[EpochDone]
 ) -> None:
     global _worker
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     for interruption in (signal.SIGINT, signal.SIGTERM):  # the parent decides, on the pipe
         signal.signal(interruption, signal.SIG_IGN)
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     keep_freed_memory()
-    _worker = _Worker(Trainer(dataset, folder, torch.device(device)), reports)
+    _worker = _Worker(trainer, reports)
 
 
 def _end_with_parent(lifeline: Connection) -> None:
@@ -178,5 +190,5 @@ def _end_with_parent(lifeline: Connection) -> None:
     os._exit(0)
 
 
-def _train(unit: Unit) -> Run:
+def _train(unit: Unit) -> list[Run]:
     return _worker.train(unit)

@@ -11,7 +11,6 @@ import torch
 
 from bench.errors import DeviceError
 from bench.records import Conditions, Machine
-from bench.training.loop import ENGINE
 
 
 def choose_device(name: str) -> torch.device:
@@ -37,8 +36,10 @@ def count_cores() -> int:
     return os.cpu_count() or 1
 
 
-def describe_conditions(device: torch.device, precision: str) -> Conditions:
-    """Return what may move the distribution of accuracies on this device."""
+def describe_conditions(
+    device: torch.device, precision: str, *, engine: str, block: int = 1
+) -> Conditions:
+    """Return what may move the distribution of accuracies on this device with this engine."""
     kind = "cpu"
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
@@ -46,8 +47,9 @@ def describe_conditions(device: torch.device, precision: str) -> Conditions:
     return Conditions(
         device=kind,
         precision=precision,
-        engine=ENGINE,
+        engine=engine,
         torch=".".join(torch.__version__.split(".")[:2]),
+        block=block,
     )
 
 

@@ -20,8 +20,6 @@ from bench.training.streams import derive_seed, make_generator
 from models.recipe import Recipe
 
 EVALUATION_BATCH = 500
-ENGINE = "eager"
-"""Name of this engine in a run's conditions."""
 
 EpochReport = Callable[[int, EpochScore], None]
 

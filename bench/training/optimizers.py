@@ -35,15 +35,26 @@ def build_optimizer(
     )
 
 
+def _take_into_mean(
+    averaged: list[Tensor] | tuple[Tensor, ...],
+    current: list[Tensor] | tuple[Tensor, ...],
+    count: Tensor | int,
+) -> None:
+    """Update torch's equal average; whole numbers, as BatchNorm's step counts, are copied."""
+    if torch.is_floating_point(averaged[0]):
+        get_swa_multi_avg_fn()(averaged, current, count)
+        return
+    for mean, value in zip(averaged, current, strict=True):
+        mean.copy_(value)
+
+
 class WeightAverage:
     """The averaged copy of a network that a recipe asks for: one network, scored as it is."""
 
     def __init__(self, network: nn.Module, averaging: Averaging) -> None:
         self._averaging = averaging
         average = (
-            get_ema_multi_avg_fn(averaging.decay)
-            if isinstance(averaging, EMA)
-            else _average_equally
+            get_ema_multi_avg_fn(averaging.decay) if isinstance(averaging, EMA) else _take_into_mean
         )
         self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
@@ -56,11 +67,3 @@ class WeightAverage:
         """Return the averaged network, or the trained one when no step was taken in yet."""
         module: nn.Module = self._model.module
         return module if int(self._model.n_averaged) > 0 else trained
-
-
-def _average_equally(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-    """Average as torch's SWA does, and copy counts of batches, at which torch's fails."""
-    if averaged[0].is_floating_point():
-        get_swa_multi_avg_fn()(averaged, current, count)
-    else:
-        torch._foreach_copy_(averaged, current)

@@ -19,15 +19,19 @@ from bench.datasets import Dataset, load_dataset, split_for_tuning
 from bench.errors import IterationError
 from bench.iterations import Iteration
 from bench.records import FIRST_TUNING_SEED, FORMAT, Challenge, Conditions, Cost, Machine, Run
-from bench.training.loop import EpochReport, ResidentImages, place_dataset, train
+from bench.training.engines import ENGINES, BlockReport
+from bench.training.loop import ResidentImages, Training, place_dataset
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """One iteration and one seed, with all that a worker must know to train and record it."""
+    """One iteration and its seeds, with all that a worker must know to train and record them.
+
+    `seeds` are trained side by side: one, or at most as many as `conditions.block` says.
+    """
 
     iteration: Iteration
-    seed: int
+    seeds: tuple[int, ...]
     challenge: Challenge
     conditions: Conditions
     machine: Machine
@@ -41,35 +45,25 @@ class Trainer:
         self._name, self._folder, self._device = dataset, folder, device
         self._placed: dict[bool, tuple[str, ResidentImages, ResidentImages]] = {}
 
-    def train(self, unit: Unit, report: EpochReport | None = None) -> Run:
-        """Train one unit and return its record."""
+    def train(self, unit: Unit, report: BlockReport | None = None) -> list[Run]:
+        """Train one unit with its engine and return the record of each of its seeds."""
         started, clock = datetime.now(UTC), time.perf_counter()
-        digest, training, validation = self._data(tuning=unit.seed >= FIRST_TUNING_SEED)
-        result = train(
+        digest, training, validation = self._data(tuning=unit.seeds[0] >= FIRST_TUNING_SEED)
+        results = ENGINES[unit.conditions.engine].train(
             network_builder(unit.iteration),
             unit.iteration.recipe,
             training=training,
             validation=validation,
-            seed=unit.seed,
+            seeds=unit.seeds,
+            width=unit.conditions.block,
             window=unit.challenge.window,
             report=report,
         )
-        return Run(
-            format=FORMAT,
-            challenge=unit.challenge.name,
-            iteration=unit.iteration.name,
-            fingerprint=unit.iteration.fingerprint,
-            seed=unit.seed,
-            dataset=digest,
-            conditions=unit.conditions,
-            machine=unit.machine,
-            cost=unit.cost,
-            status=result.status,
-            epochs=result.epochs,
-            mistakes=result.mistakes,
-            started=started.isoformat(timespec="seconds"),
-            wall_seconds=round(time.perf_counter() - clock, 3),
-        )
+        seconds = round((time.perf_counter() - clock) / len(unit.seeds), 3)
+        return [
+            _record(unit, seed, result, dataset=digest, started=started, seconds=seconds)
+            for seed, result in zip(unit.seeds, results, strict=True)
+        ]
 
     def _data(self, *, tuning: bool) -> tuple[str, ResidentImages, ResidentImages]:
         if tuning not in self._placed:
@@ -77,6 +71,27 @@ class Trainer:
             dataset = split_for_tuning(dataset) if tuning else dataset
             self._placed[tuning] = (dataset.digest, *place_dataset(dataset, self._device))
         return self._placed[tuning]
+
+
+def _record(
+    unit: Unit, seed: int, result: Training, *, dataset: str, started: datetime, seconds: float
+) -> Run:
+    return Run(
+        format=FORMAT,
+        challenge=unit.challenge.name,
+        iteration=unit.iteration.name,
+        fingerprint=unit.iteration.fingerprint,
+        seed=seed,
+        dataset=dataset,
+        conditions=unit.conditions,
+        machine=unit.machine,
+        cost=unit.cost,
+        status=result.status,
+        epochs=result.epochs,
+        mistakes=result.mistakes,
+        started=started.isoformat(timespec="seconds"),
+        wall_seconds=seconds,
+    )
 
 
 def network_builder(iteration: Iteration) -> Callable[[], nn.Module]:
@@ -89,10 +104,16 @@ def network_builder(iteration: Iteration) -> Callable[[], nn.Module]:
     return builder
 
 
-def count_iteration(iteration: Iteration) -> Cost:
-    """Return the cost of an iteration's network; its initial weights do not matter."""
+def build_network(iteration: Iteration) -> nn.Module:
+    """Return an iteration's network to look at; its initial weights do not matter."""
     with torch.random.fork_rng(devices=[]):
-        return count_cost(network_builder(iteration)())
+        return network_builder(iteration)()
+
+
+def count_iteration(iteration: Iteration) -> Cost:
+    """Return the cost of an iteration's network."""
+    with torch.random.fork_rng(devices=[]):
+        return count_cost(build_network(iteration))
 
 
 def _load_module(iteration: Iteration) -> ModuleType:

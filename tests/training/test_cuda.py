@@ -23,7 +23,7 @@ pytestmark = [
 def test_auto_takes_the_gpu_and_names_its_capability() -> None:
     """Conditions say what kind of device it is, the machine which one."""
     device = choose_device("auto")
-    conditions = describe_conditions(device, "fp32")
+    conditions = describe_conditions(device, "fp32", engine="eager")
     major, minor = torch.cuda.get_device_capability()
     assert conditions.device == f"cuda sm_{major}{minor}"
     machine = describe_machine(device)

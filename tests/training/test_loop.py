@@ -206,15 +206,16 @@ def test_ema_equals_torchs_parameter_by_parameter() -> None:
     assert torch.allclose(average.network(layers[-1]).weight, reference.module.weight)
 
 
+@pytest.mark.parametrize("averaging", [EMA(decay=0.9), SWA(start=2)])
 def test_a_recipe_with_every_feature_trains(
-    digits: tuple[ResidentImages, ResidentImages],
+    digits: tuple[ResidentImages, ResidentImages], averaging: EMA | SWA
 ) -> None:
     """Averaging, label smoothing, bf16 and a full affine together give finite scores."""
     result = train_iteration(
         "iteration_4",
         digits,
         seed=0,
-        averaging=EMA(decay=0.9),
+        averaging=averaging,
         label_smoothing=0.1,
         precision="bf16",
         augmentation=Affine(

@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
 from bench.augmentation import draw_affine, invert_affine
+from bench.cost import INPUT_SHAPE
 from bench.training.loop import (
     EpochReport,
     Evaluation,
@@ -26,7 +27,7 @@ from bench.training.loop import (
 from bench.training.native.library import CompilationError, load_library
 from bench.training.native.source import Layout, write_source
 from bench.training.native.stages import explain_unkerneled
-from bench.training.programs import Program, Shape, UnsupportedNetworkError, trace_program
+from bench.training.programs import Program, UnsupportedNetworkError, trace_program
 from bench.training.streams import derive_seed, make_generator
 from models.recipe import Recipe
 
@@ -34,9 +35,7 @@ LEAST_IMAGES = 128
 """Evaluation takes as many images at a time, or a training batch if that is larger."""
 
 
-def explain_refusal(
-    network: nn.Module, recipe: Recipe, device: torch.device, image_shape: Shape
-) -> str | None:
+def explain_refusal(network: nn.Module, recipe: Recipe, device: torch.device) -> str | None:
     """Return why this engine cannot train a network here, `None` when it can.
 
     The network is compiled to find out, once for all its seeds.
@@ -46,7 +45,7 @@ def explain_refusal(
     if recipe.precision != "fp32":
         return f"it computes in fp32, the recipe in {recipe.precision}"
     try:
-        program = trace_program(network, image_shape)
+        program = trace_program(network, INPUT_SHAPE)
         reason = explain_unkerneled(program)
         if reason is None:
             _compile(program, network, recipe)
