@@ -147,7 +147,8 @@ def run(
     from bench.training.devices import choose_device
 
     place = choose_device(device)
-    engines = sessions.choose_engines(chosen, place, engine, block)
+    with console.status("preparing the engines (networks are compiled once)"):
+        engines = sessions.choose_engines(chosen, place, engine, block)
     workers = sessions.choose_workers(place, workers, engines)
     challenge, data_found = sessions.open_dataset(console, dataset, data)
     check_writable(folder, challenge.name)
@@ -185,7 +186,9 @@ def _announce(console: Console, session: Session, campaign: Campaign) -> None:
     for choice in session.engines.values():
         if choice.notice is not None:
             console.print(choice.notice, highlight=False, soft_wrap=True)
-    where = f"{session.workers} worker{'s' if session.workers > 1 else ''} on {session.device}"
+    names = " and ".join(sorted({choice.engine for choice in session.engines.values()}))
+    workers = f"{session.workers} worker{'s' if session.workers > 1 else ''}"
+    where = f"{workers} on {session.device}, {names} engine"
     budget = campaign.plan.time_budget_seconds
     limit = f", starting no run after {format_seconds(budget)}" if budget else ""
     recorded = campaign.already_recorded

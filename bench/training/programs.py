@@ -16,7 +16,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import fx, nn
-from torch.fx.passes.shape_prop import ShapeProp
 
 Shape = tuple[int, int, int]
 """Channels, height and width of one image's value; features are (F, 1, 1)."""
@@ -145,7 +144,7 @@ def trace_program(network: nn.Module, image_shape: Shape) -> Program:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             example = torch.zeros(2, *image_shape, device=_device_of(network))
             buffers = {name: value.clone() for name, value in network.named_buffers()}
-            ShapeProp(traced).propagate(example)
+            _note_shapes(traced, example)
             for name, value in network.named_buffers():
                 value.copy_(buffers[name])
     except UnsupportedNetworkError:
@@ -154,6 +153,32 @@ def trace_program(network: nn.Module, image_shape: Shape) -> Program:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UnsupportedNetworkError(f"its forward cannot be traced ({reason})") from error
     return _Builder(network, image_shape).build(graph)
+
+
+def _note_shapes(traced: fx.GraphModule, example: torch.Tensor) -> None:
+    """Run a graph on example images and keep the shape of every tensor in its node.
+
+    `torch.fx.passes` has this too, behind a progress bar whose lock outlives a worker process.
+    """
+    values: dict[fx.Node, Any] = {}
+    for node in traced.graph.nodes:
+        if node.op == "output":
+            return
+        values[node] = example if node.op == "placeholder" else _run_node(traced, node, values)
+        if isinstance(values[node], torch.Tensor):
+            node.meta["shape"] = tuple(values[node].shape)
+
+
+def _run_node(traced: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+    arguments, keywords = fx.node.map_arg((node.args, dict(node.kwargs)), values.__getitem__)
+    if node.op == "call_module":
+        return traced.get_submodule(str(node.target))(*arguments, **keywords)
+    if node.op == "call_method":
+        return getattr(arguments[0], str(node.target))(*arguments[1:], **keywords)
+    if node.op == "get_attr":
+        raise UnsupportedNetworkError(f"{node.target}, a tensor of its own")
+    assert callable(node.target)  # noqa: S101  (call_function)
+    return node.target(*arguments, **keywords)
 
 
 def _device_of(network: nn.Module) -> torch.device:
@@ -383,7 +408,7 @@ def _ignore_log_softmax(node: fx.Node) -> Operator | None:
 
 
 def _add(node: fx.Node) -> Operator:
-    shapes = {tuple(a.meta["tensor_meta"].shape) for a in node.args[:2] if isinstance(a, fx.Node)}
+    shapes = {a.meta.get("shape") for a in node.args[:2] if isinstance(a, fx.Node)}
     if node.kwargs or len(shapes) != 1 or not all(isinstance(a, fx.Node) for a in node.args):
         raise UnsupportedNetworkError("a sum other than of two values of one shape")
     return Sum()
@@ -391,11 +416,11 @@ def _add(node: fx.Node) -> Operator:
 
 def _is_size(node: fx.Node) -> bool:
     """Say whether a node is `x.size(0)` or `x.shape[0]`, which only reshape uses."""
-    return "tensor_meta" not in node.meta
+    return "shape" not in node.meta
 
 
 def _shape_of(node: fx.Node) -> Shape:
-    shape = tuple(node.meta["tensor_meta"].shape)
+    shape = node.meta["shape"]
     if len(shape) == 2:
         return shape[1], 1, 1
     if len(shape) != 4:
@@ -404,11 +429,11 @@ def _shape_of(node: fx.Node) -> Shape:
 
 
 def _rank_of(node: fx.Node) -> int:
-    return len(node.meta["tensor_meta"].shape)
+    return len(node.meta["shape"])
 
 
 def _batch_of(node: fx.Node) -> int:
-    return int(node.meta["tensor_meta"].shape[0])
+    return int(node.meta["shape"][0])
 
 
 def _pair(value: Any) -> tuple[int, int]:
