@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from bench.errors import BenchError
 from bench.records import EpochScore, Mistake, Status
 from bench.training.loop import EpochReport, ResidentImages, Training
 from bench.training.optimizers import WeightAverage
@@ -31,6 +33,7 @@ from bench.training.streams import derive_seed
 from bench.vision import transforms
 from models.recipe import SGD, Adam, Affine, Optimizer, Recipe
 
+LOADER_WORKERS = "BENCH_LOADER_WORKERS"
 EVALUATION_BATCH = 1000
 STARTING_BATCHES, MEASURED_BATCHES = 8, 32
 """Batches to time a number of loader workers by: the first ones, read ahead, are not counted."""
@@ -111,7 +114,10 @@ def choose_loader_workers(
 
 
 class PlainTrainer:
-    """`train` with the loader workers that a short measurement finds best, once per network."""
+    """`train` with the loader workers that a short measurement finds best, once per network.
+
+    BENCH_LOADER_WORKERS sets their number without measuring, so that a run that is timed need not.
+    """
 
     def __init__(self) -> None:
         self._chosen: dict[tuple[Callable[[], nn.Module], Recipe], int] = {}
@@ -143,6 +149,9 @@ class PlainTrainer:
 
     @staticmethod
     def _measure(build: Callable[[], nn.Module], recipe: Recipe, training: ResidentImages) -> int:
+        asked = os.environ.get(LOADER_WORKERS)
+        if asked is not None:
+            return _parse_loader_workers(asked)
         if len(training.labels) <= STARTING_BATCHES * recipe.batch_size:
             return 0  # over before loader workers are under way
         best, milliseconds = choose_loader_workers(
@@ -151,6 +160,12 @@ class PlainTrainer:
         times = ", ".join(f"{n}: {time:.1f} ms" for n, time in milliseconds.items())
         sys.stderr.write(f"plain engine: {best} loader workers; a batch with {times}\n")
         return best
+
+
+def _parse_loader_workers(asked: str) -> int:
+    if not asked.isdecimal():
+        raise BenchError(f"{LOADER_WORKERS}={asked}: not a number of processes; 0 for none")
+    return int(asked)
 
 
 def make_transform(data: ResidentImages, affine: Affine | None = None) -> Callable[[Any], Tensor]:

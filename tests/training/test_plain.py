@@ -14,12 +14,19 @@ from bench.equivalence.gradients import (
     largest_difference,
     measure_gradients,
 )
+from bench.errors import BenchError
 from bench.iterations import list_iterations
 from bench.records import FIRST_TUNING_SEED, Status
 from bench.training import plain
 from bench.training.engines import ENGINES
 from bench.training.loop import ResidentImages, Training, place_dataset
-from bench.training.plain import Pictures, choose_loader_workers, make_optimizer, make_transform
+from bench.training.plain import (
+    Pictures,
+    PlainTrainer,
+    choose_loader_workers,
+    make_optimizer,
+    make_transform,
+)
 from bench.training.runs import network_builder
 from bench.training.streams import derive_seed
 from bench.vision import functional
@@ -217,3 +224,15 @@ def test_loader_workers_are_chosen_by_a_measurement(digits: Data) -> None:
     )
     assert set(milliseconds) == {0, 1, 2}
     assert milliseconds[best] == min(milliseconds.values()) > 0
+
+
+def test_the_number_of_loader_workers_can_be_set(
+    digits: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without measuring; a number that is none is an error of one line."""
+    build, recipe = network_builder(LATEST), LATEST.recipe
+    monkeypatch.setenv("BENCH_LOADER_WORKERS", "1")
+    assert PlainTrainer._measure(build, recipe, digits[0]) == 1
+    monkeypatch.setenv("BENCH_LOADER_WORKERS", "many")
+    with pytest.raises(BenchError, match="BENCH_LOADER_WORKERS=many: not a number of processes"):
+        PlainTrainer._measure(build, recipe, digits[0])
