@@ -132,26 +132,37 @@ class Program:
 
 
 def trace_program(network: nn.Module, image_shape: Shape) -> Program:
-    """Return what `network` computes of images (N, *image_shape), in training mode.
+    """Return what `network` computes of images (N, *image_shape); it is left as it was.
 
     Raises:
-        UnsupportedNetworkError: the network's control flow depends on values, or it uses an
-            operator, a setting or a sharing of layers that a program has no word for.
+        UnsupportedNetworkError: the network's control flow depends on values or on whether it
+            trains, or it uses an operator, a setting or a sharing of layers that a program has no
+            word for.
     """
+    was_training = network.training
+    buffers = {name: value.clone() for name, value in network.named_buffers()}
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            trained, scored = (_trace(network.train(mode), image_shape) for mode in (True, False))
+    finally:
+        network.train(was_training)
+        for name, value in network.named_buffers():
+            value.data.copy_(buffers[name])
+    if trained != scored:
+        raise UnsupportedNetworkError("a forward that differs between training and evaluation")
+    return trained
+
+
+def _trace(network: nn.Module, image_shape: Shape) -> Program:
     try:
         graph = _Tracer().trace(network)
-        traced = fx.GraphModule(network, graph)
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            example = torch.zeros(2, *image_shape, device=_device_of(network))
-            buffers = {name: value.clone() for name, value in network.named_buffers()}
-            _note_shapes(traced, example)
-            for name, value in network.named_buffers():
-                value.copy_(buffers[name])
+        example = torch.zeros(2, *image_shape, device=_device_of(network))
+        _note_shapes(fx.GraphModule(network, graph), example)
     except UnsupportedNetworkError:
         raise
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnsupportedNetworkError(f"its forward cannot be traced ({reason})") from error
+        raise UnsupportedNetworkError(f"its forward, which cannot be traced ({reason})") from error
     return _Builder(network, image_shape).build(graph)
 
 
@@ -208,25 +219,29 @@ class _Builder:
         for node in graph.nodes:
             if node.op == "placeholder":
                 if self._values:
-                    raise UnsupportedNetworkError("forward takes more than the images")
+                    raise UnsupportedNetworkError("a forward that takes more than the images")
                 self._values[node] = 0
             elif node.op == "output":
                 return self._finish(node)
             else:
                 self._add(node)
-        raise UnsupportedNetworkError("forward returns nothing")
+        raise UnsupportedNetworkError("a forward that returns nothing")
 
     def _finish(self, node: fx.Node) -> Program:
         (result,) = node.args
         if not isinstance(result, fx.Node) or result not in self._values:
-            raise UnsupportedNetworkError("forward does not return one tensor of class scores")
+            raise UnsupportedNetworkError(
+                "a forward that does not return one tensor of class scores"
+            )
         if not self._operations or self._values[result] != len(self._operations):
-            raise UnsupportedNetworkError("forward computes values that it does not use")
+            raise UnsupportedNetworkError("a forward that computes values it does not use")
         if self._operations[-1].shape[1:] != (1, 1):
-            raise UnsupportedNetworkError("forward does not return class scores (N, classes)")
+            raise UnsupportedNetworkError(
+                "a forward that does not return class scores (N, classes)"
+            )
         used = {value for operation in self._operations for value in operation.inputs}
         if used != set(range(len(self._operations))):
-            raise UnsupportedNetworkError("forward computes values that it does not use")
+            raise UnsupportedNetworkError("a forward that computes values it does not use")
         return Program(input_shape=self._image_shape, operations=tuple(self._operations))
 
     def _add(self, node: fx.Node) -> None:
@@ -250,7 +265,7 @@ class _Builder:
         if node.op == "call_module":
             name = str(node.target)
             if name in self._called and any(True for _ in self._modules[name].parameters()):
-                raise UnsupportedNetworkError(f"{name} is called more than once")
+                raise UnsupportedNetworkError(f"{name}, which is called more than once")
             self._called.add(name)
             return _translate_module(name, self._modules[name], node)
         return _translate_call(node)

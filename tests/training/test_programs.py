@@ -149,6 +149,16 @@ class _Decides(nn.Module):
         return maps if maps.sum() > 0 else -maps
 
 
+class _Differs(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 10, 28)
+
+    def forward(self, images: Tensor) -> Tensor:
+        scores = self.layer(images).flatten(1)
+        return scores if self.training else F.relu(scores)
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -159,8 +169,9 @@ class _Decides(nn.Module):
         (_Calls(lambda maps: F.dropout(maps, 0.1)), "dropout()"),
         (_Calls(lambda maps: maps + 1.0), "a sum other than of two values"),
         (_Calls(lambda maps: F.log_softmax(maps, 1)), "log_softmax() before the end"),
-        (_Shared(), "layer is called more than once"),
-        (_Decides(), "its forward cannot be traced"),
+        (_Shared(), "layer, which is called more than once"),
+        (_Decides(), "its forward, which cannot be traced"),
+        (_Differs(), "a forward that differs between training and evaluation"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
