@@ -8,7 +8,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from bench.training.loop import ResidentImages, evaluate, place_dataset
 from bench.training.runs import network_builder
 from bench.verdict import judge_all
 from models.recipe import Affine
-from perf.conftest import cpu_seconds
+from perf.conftest import Repeat, cpu_seconds
 from perf.engines import list_engines, load_train
 from perf.measure_judge import plant_ledger, plant_models
 
@@ -81,11 +80,6 @@ def take(images: ResidentImages, count: int) -> ResidentImages:
     )
 
 
-def repeat(benchmark: BenchmarkFixture, work: Callable[[], Any], *, rounds: int) -> None:
-    """Measure so many rounds after one that is not measured."""
-    benchmark.pedantic(work, rounds=rounds, warmup_rounds=1)  # type: ignore[no-untyped-call]
-
-
 def train_epoch(engine: str, *, training: ResidentImages, validation: ResidentImages) -> Any:
     """Train iteration 4 for an epoch of these images; skip where the engine cannot run."""
     try:
@@ -103,31 +97,23 @@ def train_epoch(engine: str, *, training: ResidentImages, validation: ResidentIm
 
 @each_engine
 def test_ten_training_steps(
-    benchmark: BenchmarkFixture, mnist: tuple[ResidentImages, ResidentImages], engine: str
+    repeat: Repeat, mnist: tuple[ResidentImages, ResidentImages], engine: str
 ) -> None:
     """Ten batches of 128 images, with building the network and scoring one image."""
     training, validation = take(mnist[0], 10 * BATCH), take(mnist[1], 1)
-    repeat(
-        benchmark,
-        lambda: train_epoch(engine, training=training, validation=validation),
-        rounds=10,
-    )
+    repeat(lambda: train_epoch(engine, training=training, validation=validation), 10)
 
 
 @each_engine
 def test_tenth_of_an_epoch(
-    benchmark: BenchmarkFixture, mnist: tuple[ResidentImages, ResidentImages], engine: str
+    repeat: Repeat, mnist: tuple[ResidentImages, ResidentImages], engine: str
 ) -> None:
     """6,000 images of MNIST for training and 1,000 for validation."""
     training, validation = take(mnist[0], 6_000), take(mnist[1], 1_000)
-    repeat(
-        benchmark, lambda: train_epoch(engine, training=training, validation=validation), rounds=4
-    )
+    repeat(lambda: train_epoch(engine, training=training, validation=validation), 4)
 
 
-def test_augmentation(
-    benchmark: BenchmarkFixture, mnist: tuple[ResidentImages, ResidentImages]
-) -> None:
+def test_augmentation(repeat: Repeat, mnist: tuple[ResidentImages, ResidentImages]) -> None:
     """Rotate a batch of 128 images, each by an angle of its own; 20 times."""
     pixels = mnist[0].pixels(slice(BATCH))
     affine = ITERATION.recipe.augmentation or Affine()
@@ -138,28 +124,26 @@ def test_augmentation(
             draw = draw_affine(affine, count=BATCH, side=28, generator=generator)
             apply_affine(pixels, draw, interpolation=affine.interpolation)
 
-    repeat(benchmark, augment, rounds=20)
+    repeat(augment, 60)
 
 
-def test_evaluation(
-    benchmark: BenchmarkFixture, mnist: tuple[ResidentImages, ResidentImages]
-) -> None:
+def test_evaluation(repeat: Repeat, mnist: tuple[ResidentImages, ResidentImages]) -> None:
     """Score 10,000 images with the network of iteration 4."""
     network = network_builder(ITERATION)().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    repeat(benchmark, lambda: evaluate(network, mnist[1], precision="fp32"), rounds=6)
+    repeat(lambda: evaluate(network, mnist[1], precision="fp32"), 6)
 
 
-def test_judge(benchmark: BenchmarkFixture, planted: Planted) -> None:
+def test_judge(repeat: Repeat, planted: Planted) -> None:
     """Read and judge a ledger of ten iterations."""
 
     def judge() -> None:
         for _ in judge_each(planted.iterations, planted.folder / "ledger", MNIST):
             pass
 
-    repeat(benchmark, judge, rounds=6)
+    repeat(judge, 24)
 
 
-def test_page(benchmark: BenchmarkFixture, small: Planted) -> None:
+def test_page(repeat: Repeat, small: Planted) -> None:
     """Read a ledger of 1,000 runs, judge it and render its page."""
 
     def render() -> str:
@@ -172,11 +156,13 @@ def test_page(benchmark: BenchmarkFixture, small: Planted) -> None:
         ]
         return render_page(verdicts, small.iterations, MNIST)
 
-    repeat(benchmark, render, rounds=4)
+    repeat(render, 4)
 
 
 @pytest.mark.parametrize("arguments", ["--help", "gate"])
-def test_start_up(benchmark: BenchmarkFixture, small: Planted, arguments: str) -> None:
+def test_start_up(
+    repeat: Repeat, benchmark: BenchmarkFixture, small: Planted, arguments: str
+) -> None:
     """`bench --help`, and `bench gate` on a ledger of 1,000 runs, as processes of their own."""
     command = [sys.executable, "-m", "bench", arguments]
     if arguments == "gate":
@@ -188,5 +174,5 @@ def test_start_up(benchmark: BenchmarkFixture, small: Planted, arguments: str) -
         assert done.returncode in (0, 1, 3), done.stderr
         return time.perf_counter() - begun
 
-    repeat(benchmark, start, rounds=10)
+    repeat(start, 12)
     benchmark.extra_info["clock_seconds"] = min(start() for _ in range(CLOCK_ROUNDS))

@@ -1,10 +1,10 @@
 """Run the benchmarks and compare them with the baseline of this kind of machine.
 
 A benchmark counts as slower when its processor time, in units of a reference workload that is
-timed right before and after it, exceeds the baseline's by more than the threshold. Seconds of two
-kinds of machine are never compared: each has a baseline of its own, named by processor, cores and
-GPU. A benchmark that the baseline lacks, or that the run lacks, is an error too, unless it was
-skipped with a reason.
+timed just before every round, exceeds the baseline's by more than the threshold. Two kinds of
+machine are never compared: each has a baseline of its own, named by processor, cores and GPU. A
+benchmark that the baseline lacks, or that the run lacks, is an error too, unless it was skipped
+with a reason.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import msgspec
@@ -72,19 +73,24 @@ def measure(select: str | None = None) -> Benchmarks:
 
 
 def condense(report: dict[str, Any]) -> Benchmarks:
-    """Return of a report of pytest-benchmark the fastest round of each benchmark."""
+    """Return what is kept of a report of pytest-benchmark."""
     return Benchmarks(
         host=msgspec.convert(report["machine_info"]["host"], Host),
         benchmarks={
             each["name"].removeprefix("test_"): Benchmark(
                 seconds=_round(each["stats"]["min"]),
-                reference_seconds=_round(each["extra_info"]["reference_seconds"]),
+                relative=_round(relate(each["stats"]["data"], each["extra_info"]["references"])),
                 clock_seconds=_round(each["extra_info"].get("clock_seconds")),
             )
             for each in report["benchmarks"]
         },
         skipped={name.removeprefix("test_"): reason for name, reason in report["skipped"].items()},
     )
+
+
+def relate(rounds: Sequence[float], references: Sequence[float]) -> float:
+    """Return the median time of a round in units of the reference workload just before it."""
+    return median(each / reference for each, reference in zip(rounds, references, strict=True))
 
 
 def _round(seconds: float | None) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import resource
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -15,8 +14,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.training.allocator import keep_freed_memory
 from perf.stored import describe_host
 
-REFERENCE_SECONDS = 0.25
-"""How long the reference workload is repeated before and after a benchmark."""
+REFERENCE_REPEATS = 4
+"""How often the reference workload is repeated before each round; the fastest counts."""
 
 SKIPPED = pytest.StashKey[dict[str, str]]()
 
@@ -31,7 +30,7 @@ def cpu_seconds() -> float:
 
 
 def make_reference() -> Callable[[], None]:
-    """Return a fixed workload of about 5 ms: a matrix product, a copy, and plain Python.
+    """Return a fixed workload of about 3 ms: a matrix product, a copy, and plain Python.
 
     The three things that a faster or slower machine changes; none of our code is in it.
     """
@@ -49,25 +48,39 @@ def make_reference() -> Callable[[], None]:
 
 
 def time_reference(work: Callable[[], None]) -> float:
-    """Return the processor seconds of the fastest of many repetitions."""
-    fastest = float("inf")
-    end = time.perf_counter() + REFERENCE_SECONDS
-    while time.perf_counter() < end:
+    """Return the processor seconds of the fastest of a few repetitions."""
+    seconds = []
+    for _ in range(REFERENCE_REPEATS):
         start = cpu_seconds()
         work()
-        fastest = min(fastest, cpu_seconds() - start)
-    return fastest
+        seconds.append(cpu_seconds() - start)
+    return min(seconds)
 
 
-@pytest.fixture(autouse=True)
-def relate(benchmark: BenchmarkFixture) -> Iterator[None]:
-    """Time the reference workload before and after a benchmark, on one thread as a worker has."""
+Repeat = Callable[[Callable[[], Any], int], None]
+
+
+@pytest.fixture
+def repeat(benchmark: BenchmarkFixture) -> Repeat:
+    """Return what measures so many rounds of some work, each with the reference workload before it.
+
+    A round that is not measured comes first. One thread, as a worker has.
+    """
     torch.set_num_threads(1)
     keep_freed_memory()
-    work = make_reference()
-    before = time_reference(work)
-    yield
-    benchmark.extra_info["reference_seconds"] = min(before, time_reference(work))
+    reference = make_reference()
+
+    def measure(work: Callable[[], Any], rounds: int) -> None:
+        seconds: list[float] = []
+        benchmark.pedantic(  # type: ignore[no-untyped-call]
+            work,
+            setup=lambda: seconds.append(time_reference(reference)),
+            rounds=rounds,
+            warmup_rounds=1,
+        )
+        benchmark.extra_info["references"] = seconds[-rounds:]
+
+    return measure
 
 
 def pytest_configure(config: pytest.Config) -> None:

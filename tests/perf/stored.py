@@ -43,19 +43,15 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
-    """The fastest round, in seconds of processor time, and the reference workload beside it.
+    """The fastest round in seconds of processor time, and how long rounds take relatively.
 
-    `clock_seconds` is the fastest of several by the clock, where that is what a user feels.
+    `relative` is the median over rounds of their time in units of the reference workload that was
+    timed just before. `clock_seconds` is the fastest of several by the clock, where a user waits.
     """
 
     seconds: float
-    reference_seconds: float
+    relative: float
     clock_seconds: float | None = None
-
-    @property
-    def relative(self) -> float:
-        """Return the time in units of the reference workload."""
-        return self.seconds / self.reference_seconds
 
 
 class Benchmarks(msgspec.Struct, frozen=True, kw_only=True):

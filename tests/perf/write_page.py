@@ -89,7 +89,7 @@ def _write_timings(path: Path, command: str) -> str:
         return _not_measured(command)
     measured = read_result(path, Timings)
     first = measured.engines[0]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         ("engine", "workers", "runs", "wall time", "per run", "runs per minute", f"to {first}"),
         ("---", *("---:",) * 6),
     ]
@@ -277,10 +277,10 @@ def _read_baselines(folder: Path) -> Iterable[Benchmarks]:
 
 def describe(host: Host) -> str:
     """Return machine, versions and date as a sentence."""
-    gpu = f", {host.gpu}" if host.gpu else ""
+    processor = ", ".join([host.processor, _count(host.cores, "core"), *filter(None, [host.gpu])])
     commit = f", commit {host.commit}" if host.commit else ""
     return (
-        f"{host.processor}, {_count(host.cores, 'core')}{gpu}; {host.system}, Python {host.python}, "
+        f"{processor}; {host.system}, Python {host.python}, "
         f"torch {host.torch}; {host.measured}{commit}; {host.load:.1f} other processes busy."
     )
 
