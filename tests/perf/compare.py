@@ -24,8 +24,8 @@ import msgspec
 from bench.errors import BenchError
 from perf.stored import BASELINES, PERF, Benchmark, Benchmarks, Host, read_result, write_result
 
-THRESHOLD = 25.0
-"""Per cent. Repetitions on a busy machine with two cores differed by up to half of it."""
+THRESHOLD = 20.0
+"""Per cent. Eight runs on two cores, with up to three other processes on them, were within 8 %."""
 
 DIGITS = 5
 """Significant digits that are stored of a time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pytest
@@ -47,7 +47,7 @@ def make_reference() -> Callable[[], None]:
     return work
 
 
-def time_reference(work: Callable[[], None]) -> float:
+def time_reference(work: Callable[[], Any]) -> float:
     """Return the processor seconds of the fastest of a few repetitions."""
     seconds = []
     for _ in range(REFERENCE_REPEATS):
@@ -57,21 +57,25 @@ def time_reference(work: Callable[[], None]) -> float:
     return min(seconds)
 
 
-Repeat = Callable[[Callable[[], Any], int], None]
+class Repeat(Protocol):
+    """Measures so many rounds of some work, each with the reference workload before it."""
+
+    def __call__(
+        self, work: Callable[[], Any], rounds: int, reference: Callable[[], Any] | None = None
+    ) -> None: ...
 
 
 @pytest.fixture
 def repeat(benchmark: BenchmarkFixture) -> Repeat:
-    """Return what measures so many rounds of some work, each with the reference workload before it.
-
-    A round that is not measured comes first. One thread, as a worker has.
-    """
+    """Return what measures, on one thread as a worker has; a round before the first is not kept."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    reference = make_reference()
 
-    def measure(work: Callable[[], Any], rounds: int) -> None:
+    def measure(
+        work: Callable[[], Any], rounds: int, reference: Callable[[], Any] | None = None
+    ) -> None:
         seconds: list[float] = []
+        reference = reference or make_reference()
         benchmark.pedantic(  # type: ignore[no-untyped-call]
             work,
             setup=lambda: seconds.append(time_reference(reference)),

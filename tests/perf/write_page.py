@@ -33,7 +33,7 @@ from perf.stored import (
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 PICTURE = "performance.svg"
-HELP = "start_up[--help]"
+HELP = "start_up_of_help"
 
 
 def main(arguments: Sequence[str]) -> int:
