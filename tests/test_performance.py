@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
-from perf import compare, write_page
+from perf import compare, measure_ratio, write_page
 from perf.__main__ import main as perform
 from perf.engines import MODULES, offered_engines, select_engine
 from perf.measure_memory import list_descendants, read_peak
 from perf.measure_ratio import find_ratios, interleave
 from perf.picture import choose_ticks, draw_seeds, spread_labels
+from perf.runs import compose, time_run
 from perf.stored import (
     BASELINES,
     RESULTS,
@@ -205,6 +207,43 @@ def test_the_ratio_is_of_runs_per_minute_by_repetition() -> None:
         ("plain", 1, 30.0), ("native", 2, 10.0), ("native", 2, 20.0), ("plain", 1, 30.0)
     )
     assert find_ratios(timings, "native") == pytest.approx([6.0, 3.0])
+
+
+def test_ratios_are_printed_and_their_timings_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole commands are replaced by known times: 60 s a plain run, 20 s for a run a core."""
+
+    def time_known(plan: Sequence[tuple[str, int]], *, epochs: int) -> tuple[Timing, ...]:
+        return tuple(
+            Timing(engine=engine, workers=seeds, runs=seeds, seconds=60.0 if seeds == 1 else 20.0)
+            for engine, seeds in plan
+        )
+
+    monkeypatch.setattr(measure_ratio, "time_each", time_known)
+    monkeypatch.setattr(measure_ratio, "count_workers", {"plain": 1, "native": 4}.__getitem__)
+    monkeypatch.setattr(measure_ratio, "parse_engines", lambda text: tuple(text.split(",")))
+    output = tmp_path / "ratio.json"
+
+    measure_ratio.main(["--engines", "plain,native", "--epochs", "2", "--output", str(output)])
+
+    line = "native : plain = 12.00, 12.00, 12.00; min 12.00, median 12.00, max 12.00\n"
+    assert capsys.readouterr().out == line
+    stored = read_result(output, Timings)
+    assert stored.epochs == 2
+    assert len(stored.timings) == 6
+
+
+def test_a_command_trains_real_mnist_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    command = " ".join(compose("eager", seeds=3, epochs=2, folder=tmp_path))
+    assert " -m bench run iteration_4 " in command
+    assert " --seeds 3 --epochs 2 --dataset mnist " in command
+    assert f" --ledger {tmp_path / 'ledger'} --page {tmp_path / 'index.html'}" in command
+
+
+def test_a_command_that_fails_is_one_line() -> None:
+    with pytest.raises(BenchError, match=r"with the eager engine: .*'--epochs': 0 is not"):
+        time_run("eager", seeds=1, epochs=0)
 
 
 def test_engines_are_interleaved_to_and_fro() -> None:

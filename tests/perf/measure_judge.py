@@ -26,7 +26,7 @@ from planted_runs import make_cost, make_epoch, make_run
 from bench.iterations import MODELS, Iteration, list_iterations
 from bench.ledger import encode_run, ledger_path
 from bench.records import Cost, EpochScore, LayerCost, Mistake, Run
-from perf.stored import RESULTS, JudgeCosts, Judging, describe_host, write_result
+from perf.stored import RESULTS, JudgeCosts, Judging, describe_host, read_load, write_result
 
 ROOT = Path(__file__).parents[2]
 ITERATIONS = 10
@@ -48,11 +48,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="runs in all")
     parser.add_argument("--output", type=Path, default=RESULTS / "judge.json")
     options = parser.parse_args(arguments)
-    host = describe_host()
+    load = read_load()
     judgings = tuple(judging for runs in options.sizes for judging in measure(runs))
     hashing, skipping = measure_floor()
     costs = JudgeCosts(
-        host=host, hashing_seconds=hashing, skipping_seconds=skipping, judgings=judgings
+        host=describe_host(load),
+        hashing_seconds=hashing,
+        skipping_seconds=skipping,
+        judgings=judgings,
     )
     write_result(options.output, costs)
     for judging in judgings:

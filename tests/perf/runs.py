@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from perf.engines import count_workers, select_engine
-from perf.stored import PERF, Timing
+from perf.stored import PERF, Timing, count
 
 ITERATION = "iteration_4"
 WHOLE_EPOCHS = 15
@@ -67,7 +67,8 @@ def time_each(
     for engine, seeds in plan:
         timing = time_one(engine, seeds=seeds, epochs=epochs)
         print(
-            f"{engine}: {timing.runs} runs of {epochs} epochs on {timing.workers} workers in "
+            f"{engine}: {count(timing.runs, 'run')} of {count(epochs, 'epoch')} on "
+            f"{count(timing.workers, 'worker')} in "
             f"{timing.seconds:.1f} s, {timing.runs_per_minute:.2f} runs per minute",
             flush=True,
         )

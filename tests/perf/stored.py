@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import torch
 
 from bench.errors import BenchError
-from bench.training.devices import choose_device, count_cores, describe_machine
 
 PERF = Path(__file__).parent
 RESULTS = PERF / "results"
@@ -23,7 +22,10 @@ BASELINES = PERF / "baselines"
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """The machine of a measurement; `load` is the mean number of busy processes just before it."""
+    """The machine of a measurement; `load` is the mean number of busy processes just before it.
+
+    A `commit` that ends in + has changes of what is measured.
+    """
 
     processor: str
     cores: int
@@ -124,8 +126,12 @@ class JudgeCosts(msgspec.Struct, frozen=True, kw_only=True):
 Result = TypeVar("Result", Benchmarks, Timings, Memory, JudgeCosts)
 
 
-def describe_host() -> Host:
-    """Return the machine that measures now."""
+def describe_host(load: float | None = None) -> Host:
+    """Return the machine that measures; `load` is that before the measurement, if this is after."""
+    import torch  # here alone: a process that imported it is large, and so are those it forks
+
+    from bench.training.devices import choose_device, count_cores, describe_machine
+
     machine = describe_machine(choose_device("auto"))
     return Host(
         processor=machine.processor,
@@ -134,10 +140,26 @@ def describe_host() -> Host:
         system=machine.system,
         python=machine.python,
         torch=machine.torch,
-        commit=machine.commit[:7] + "+" * bool(machine.dirty) if machine.commit else None,
+        commit=machine.commit[:7] + ("+" if _is_changed() else "") if machine.commit else None,
         measured=datetime.now(UTC).date().isoformat(),
-        load=round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else 0.0,
+        load=read_load() if load is None else load,
     )
+
+
+def read_load() -> float:
+    """Return the mean number of busy processes over the last minute."""
+    return round(os.getloadavg()[0], 1)
+
+
+def _is_changed() -> bool:
+    """Say whether what is measured differs from the commit; results that are new do not count."""
+    command = ["git", "status", "--porcelain", "--", "bench", "models"]
+    return bool(subprocess.run(command, cwd=PERF.parents[1], capture_output=True).stdout)
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 seed`, `2 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def read_result(path: Path, kind: type[Result]) -> Result:

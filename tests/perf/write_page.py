@@ -28,6 +28,7 @@ from perf.stored import (
     Memory,
     Timing,
     Timings,
+    count,
     read_result,
 )
 
@@ -97,8 +98,8 @@ def _write_timings(path: Path, command: str) -> str:
     repetitions = len(measured.of(first))
     spread = ", median (least to most)" if repetitions > 1 else ""
     return (
-        f"{_write_table(rows)}\n\n{measured.iteration}, {_count(measured.epochs, 'epoch')} a run, "
-        f"{_count(repetitions, 'repetition')}{spread}. {describe(measured.host)}"
+        f"{_write_table(rows)}\n\n{measured.iteration}, {count(measured.epochs, 'epoch')} a run, "
+        f"{count(repetitions, 'repetition')}{spread}. {describe(measured.host)}"
     )
 
 
@@ -129,7 +130,7 @@ def write_seeds(results: Path) -> str:
         return _not_measured("nox -s perf -- --seeds-curve")
     measured = read_result(path, Timings)
     seeds = sorted({timing.runs for timing in measured.timings})
-    rows = [("engine", "workers", *(_count(count, "seed") for count in seeds))]
+    rows = [("engine", "workers", *(count(number, "seed") for number in seeds))]
     rows.append(("---", *("---:",) * (len(seeds) + 1)))
     for engine in measured.engines:
         timings = {timing.runs: timing for timing in measured.of(engine)}
@@ -137,7 +138,7 @@ def write_seeds(results: Path) -> str:
         rows.append((engine, workers, *(_write_seconds(timings.get(n)) for n in seeds)))
     return (
         f"![{describe_curve(measured)}]({PICTURE})\n\n{_write_table(rows)}\n\n"
-        f"{measured.iteration}, {_count(measured.epochs, 'epoch')} a run. {describe(measured.host)}"
+        f"{measured.iteration}, {count(measured.epochs, 'epoch')} a run. {describe(measured.host)}"
     )
 
 
@@ -146,7 +147,7 @@ def describe_curve(measured: Timings) -> str:
     ends = []
     for engine in measured.engines:
         last = max(measured.of(engine), key=lambda timing: timing.runs)
-        ends.append(f"{engine} {last.seconds:.0f} s for {_count(last.runs, 'seed')}")
+        ends.append(f"{engine} {last.seconds:.0f} s for {count(last.runs, 'seed')}")
     return f"Wall time of bench run against the number of seeds: {', '.join(ends)}"
 
 
@@ -250,7 +251,7 @@ def write_start_up(baselines: Path) -> str:
         if helping is not None and helping.clock_seconds is not None:
             sentences.append(
                 f"`bench --help` answers in {helping.clock_seconds:.2f} s by the clock on "
-                f"{run.host.processor} with {_count(run.host.cores, 'core')}."
+                f"{run.host.processor} with {count(run.host.cores, 'core')}."
             )
     return "\n".join(sentences) or _not_measured("nox -s perf -- --update-baseline")
 
@@ -277,16 +278,12 @@ def _read_baselines(folder: Path) -> Iterable[Benchmarks]:
 
 def describe(host: Host) -> str:
     """Return machine, versions and date as a sentence."""
-    processor = ", ".join([host.processor, _count(host.cores, "core"), *filter(None, [host.gpu])])
+    processor = ", ".join([host.processor, count(host.cores, "core"), *filter(None, [host.gpu])])
     commit = f", commit {host.commit}" if host.commit else ""
     return (
         f"{processor}; {host.system}, Python {host.python}, "
         f"torch {host.torch}; {host.measured}{commit}; {host.load:.1f} other processes busy."
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _not_measured(command: str) -> str:
