@@ -65,6 +65,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def perf(session: nox.Session) -> None:
+    """Compare the benchmarks with their baseline; `nox -s perf -- --help` lists all it measures."""
+    install(session, "-e", ".[train]", groups=("test",))
+    session.run("python", "tests/perf", *session.posargs)
+
+
+@nox.session(default=False)
 def calibrate(session: nox.Session) -> None:
     """Measure the error rates of the verdict by simulation; writes docs/calibration.md."""
     install(session, "-e", ".")

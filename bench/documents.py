@@ -10,6 +10,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench.challenges import MNIST
@@ -68,11 +69,17 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
 def fill_blocks(text: str, ledger: Path) -> str:
     """Return a document with every known block written anew from the ledger."""
     for name, write in BLOCKS.items():
-        pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if pattern.search(text):
-            block = write(ledger)
-            text = pattern.sub(lambda m, block=block: f"{m[1]}{block}\n{m[2]}", text)  # type: ignore[misc]
+        text = replace_block(text, name, partial(write, ledger))
     return text
+
+
+def replace_block(text: str, name: str, write: Callable[[], str]) -> str:
+    """Return a document with one block written anew, where it has that block."""
+    pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    if not pattern.search(text):
+        return text
+    block = write()
+    return pattern.sub(lambda marks: f"{marks[1]}{block}\n{marks[2]}", text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

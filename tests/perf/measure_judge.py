@@ -1,8 +1,7 @@
-"""How long `bench judge` takes, and in how much memory: `python tests/perf/measure_judge.py`.
+"""How long `bench judge` takes, and in how much memory: `python tests/perf --judge`.
 
 Plants ledgers of 1,000, 10,000 and 100,000 runs of 10 iterations in a temporary folder (0.9 GB for
-the largest), judges each in a process of its own and prints a Markdown table. With `--output` the
-table is written between the marks `<!-- judge -->` and `<!-- /judge -->` of a document.
+the largest) and judges each in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,31 +9,26 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import platform
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
+from planted_runs import make_cost, make_epoch, make_run
+
+from bench.iterations import MODELS, Iteration, list_iterations
+from bench.ledger import encode_run, ledger_path
+from bench.records import Cost, EpochScore, LayerCost, Mistake, Run
+from perf.stored import RESULTS, JudgeCosts, Judging, describe_host, read_load, write_result
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from planted_runs import make_cost, make_epoch, make_run  # noqa: E402
-
-from bench.iterations import MODELS, Iteration, list_iterations  # noqa: E402
-from bench.ledger import encode_run, ledger_path  # noqa: E402
-from bench.records import Cost, EpochScore, LayerCost, Mistake, Run  # noqa: E402
-
 ITERATIONS = 10
 SIZES = (1_000, 10_000, 100_000)
 LAYERS = 28
@@ -48,34 +42,30 @@ COMMANDS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measurement:
-    """What judging a ledger cost: processor time of one process, and its peak memory."""
-
-    runs: int
-    ledger_bytes: int
-    layout: str
-    cpu_seconds: float
-    peak_mebibytes: float
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure all sizes and print or write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, help="document to write the table into")
+def main(arguments: Sequence[str]) -> None:
+    """Measure all sizes, print and store them."""
+    parser = argparse.ArgumentParser(prog="python tests/perf --judge", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="runs in all")
+    parser.add_argument("--output", type=Path, default=RESULTS / "judge.json")
     options = parser.parse_args(arguments)
-    section = render([measured for runs in options.sizes for measured in measure(runs)])
-    if options.output is None:
-        print(section)  # noqa: T201
-        return
-    text = options.output.read_text(encoding="utf-8")
-    pattern = re.compile("(<!-- judge -->\n).*?(<!-- /judge -->)", re.DOTALL)
-    written = pattern.sub(lambda marks: f"{marks[1]}{section}\n{marks[2]}", text)
-    options.output.write_text(written, encoding="utf-8", newline="\n")
+    load = read_load()
+    judgings = tuple(judging for runs in options.sizes for judging in measure(runs))
+    hashing, skipping = measure_floor()
+    costs = JudgeCosts(
+        host=describe_host(load),
+        hashing_seconds=hashing,
+        skipping_seconds=skipping,
+        judgings=judgings,
+    )
+    write_result(options.output, costs)
+    for judging in judgings:
+        print(
+            f"{judging.runs:,} runs, {judging.layout}: {judging.cpu_seconds:.2f} s, "
+            f"{judging.peak_mebibytes:,.0f} MiB"
+        )
 
 
-def measure(runs: int) -> Iterator[Measurement]:
+def measure(runs: int) -> Iterator[Judging]:
     """Plant a ledger of so many runs and judge it once in each layout."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -83,12 +73,12 @@ def measure(runs: int) -> Iterator[Measurement]:
         size = plant_ledger(folder, list_iterations(folder / "models"), runs)
         for layout, command in COMMANDS.items():
             cpu_seconds, peak = run_bench(folder, command)
-            yield Measurement(
+            yield Judging(
                 runs=runs,
                 ledger_bytes=size,
                 layout=layout,
-                cpu_seconds=cpu_seconds,
-                peak_mebibytes=peak,
+                cpu_seconds=round(cpu_seconds, 3),
+                peak_mebibytes=round(peak, 1),
             )
 
 
@@ -189,30 +179,4 @@ def measure_floor() -> tuple[float, float]:
         for _ in range(repeats):
             work(line)
         timings.append(10 * (time.process_time() - start))
-    return timings[0], timings[1]
-
-
-def render(measurements: Sequence[Measurement]) -> str:
-    """Return the figures as a Markdown table, with the machine they are of and their floor."""
-    rows = [
-        "| runs | ledger | output | processor time | per run | peak memory |",
-        "| ---: | ---: | --- | ---: | ---: | ---: |",
-    ]
-    rows += [
-        f"| {m.runs:,} | {m.ledger_bytes / 1e6:,.0f} MB | {m.layout} | {m.cpu_seconds:.2f} s | "
-        f"{1e6 * m.cpu_seconds / m.runs:,.0f} µs | {m.peak_mebibytes:,.0f} MiB |"
-        for m in measurements
-    ]
-    hashing, skipping = measure_floor()
-    note = (
-        f"{ITERATIONS} iterations, 15 epochs a run; Python {platform.python_version()}, "
-        f"{platform.machine()}, {os.cpu_count()} cores, "
-        f"{os.getloadavg()[0]:.1f} processes running beside it.\n"
-        f"The floor on the same machine: {hashing:.2f} s to hash 1 GB of lines and "
-        f"{skipping:.2f} s to skip through it as JSON."
-    )
-    return "\n".join([*rows, "", note])
-
-
-if __name__ == "__main__":
-    main()
+    return round(timings[0], 2), round(timings[1], 2)

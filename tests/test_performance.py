@@ -1,0 +1,393 @@
+"""Comparing with a baseline, and the page: on planted results, nothing here is timed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from perf import compare, measure_ratio, write_page
+from perf.__main__ import main as perform
+from perf.engines import parse_engines, settle_loader_workers
+from perf.measure_memory import list_descendants, read_peak
+from perf.measure_ratio import find_ratios, interleave
+from perf.picture import choose_ticks, draw_seeds, spread_labels
+from perf.runs import compose, time_run
+from perf.stored import (
+    BASELINES,
+    RESULTS,
+    Benchmark,
+    Benchmarks,
+    Host,
+    JudgeCosts,
+    Judging,
+    Memory,
+    Step,
+    Steps,
+    Timing,
+    Timings,
+    read_result,
+    write_result,
+)
+
+from bench.errors import BenchError
+
+ROOT = Path(__file__).parent.parent
+HOST = Host(
+    processor="Example CPU",
+    cores=2,
+    gpu=None,
+    system="Linux x86_64",
+    python="3.11.9",
+    torch="2.13.0",
+    commit="0123456",
+    measured="2026-01-02",
+    load=0.0,
+)
+
+
+def make_run(
+    *, host: Host = HOST, skipped: dict[str, str] | None = None, **relative: float
+) -> Benchmarks:
+    """Return a run whose benchmarks take so many times the reference workload of 10 ms."""
+    return Benchmarks(
+        host=host,
+        benchmarks={
+            name: Benchmark(seconds=each / 100, relative=each) for name, each in relative.items()
+        },
+        skipped=skipped or {},
+    )
+
+
+def make_timings(*seconds: tuple[str, int, float]) -> Timings:
+    """Return timings of an engine, so many runs and seconds each."""
+    return Timings(
+        host=HOST,
+        iteration="iteration_4",
+        epochs=1,
+        timings=tuple(
+            Timing(engine=engine, workers=runs, runs=runs, seconds=each)
+            for engine, runs, each in seconds
+        ),
+    )
+
+
+def compare_planted(folder: Path, run: Benchmarks, baseline: Benchmarks, *options: str) -> int:
+    """Compare two planted files on the command line; return the exit code."""
+    write_result(folder / "run.json", run)
+    write_result(folder / "baseline.json", baseline)
+    named = ("--run", str(folder / "run.json"), "--baseline", str(folder / "baseline.json"))
+    return compare.main([*named, *options])
+
+
+def test_a_change_within_the_threshold_passes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare_planted(tmp_path, make_run(judge=11.9), make_run(judge=10.0)) == 0
+
+    printed = capsys.readouterr()
+    assert printed.out == "judge: +19 % against the baseline\n"
+    assert printed.err == ""
+
+
+def test_a_regression_fails_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, baseline = make_run(judge=13.0, page=5.0), make_run(judge=10.0, page=5.0)
+
+    assert compare_planted(tmp_path, run, baseline) == 1
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("perf: judge: 30 % slower than the baseline, more than 20 %")
+
+
+def test_a_busy_machine_is_no_regression(tmp_path: Path) -> None:
+    """Twice the seconds, but of the reference workload as well."""
+    slow = Benchmarks(
+        host=HOST, benchmarks={"judge": Benchmark(seconds=0.2, relative=10.0)}, skipped={}
+    )
+    assert compare_planted(tmp_path, slow, make_run(judge=10.0)) == 0
+
+
+def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
+    run, baseline = make_run(judge=12.0), make_run(judge=10.0)
+    assert compare_planted(tmp_path, run, baseline, "--threshold", "10") == 1
+
+
+def test_a_benchmark_that_the_baseline_lacks_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, baseline = make_run(judge=10.0, page=5.0), make_run(judge=10.0)
+
+    assert compare_planted(tmp_path, run, baseline) == 1
+
+    assert "perf: page: not in the baseline" in capsys.readouterr().err
+
+
+def test_a_benchmark_that_the_run_lacks_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, baseline = make_run(judge=10.0), make_run(judge=10.0, page=5.0)
+
+    assert compare_planted(tmp_path, run, baseline) == 1
+    assert "perf: page: in the baseline and not in this run" in capsys.readouterr().err
+
+    assert compare_planted(tmp_path, run, baseline, "-k", "judge") == 0
+
+
+def test_a_benchmark_skipped_with_a_reason_may_be_missing(tmp_path: Path) -> None:
+    run = make_run(judge=10.0, skipped={"page": "no CUDA device"})
+    assert compare_planted(tmp_path, run, make_run(judge=10.0, page=5.0)) == 0
+
+
+def test_machines_of_two_kinds_are_not_compared(tmp_path: Path) -> None:
+    other = Host(**{name: getattr(HOST, name) for name in HOST.__struct_fields__} | {"cores": 8})
+    with pytest.raises(BenchError, match="example-cpu-2-cores, and this is example-cpu-8-cores"):
+        compare_planted(tmp_path, make_run(host=other, judge=10.0), make_run(judge=10.0))
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"host": {}}', '{"benchmarks": {"judge": 3}}'])
+def test_a_malformed_file_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    run = tmp_path / "run.json"
+    run.write_text(content)
+
+    assert perform(["--run", str(run)]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"perf: error: {run}: not Benchmarks as stored")
+
+
+def test_a_machine_without_baseline_is_told_how_to_make_one(tmp_path: Path) -> None:
+    write_result(tmp_path / "run.json", make_run(judge=10.0))
+    with pytest.raises(BenchError, match=r"no baseline for Example CPU with 2 cores.*--update"):
+        compare.main(
+            ["--run", str(tmp_path / "run.json"), "--baseline", str(tmp_path / "none.json")]
+        )
+
+
+def test_a_baseline_is_written_and_then_holds(tmp_path: Path) -> None:
+    write_result(tmp_path / "run.json", make_run(judge=10.0))
+    named = ["--run", str(tmp_path / "run.json"), "--baseline", str(tmp_path / "new" / "b.json")]
+
+    assert compare.main([*named, "--update-baseline"]) == 0
+    assert compare.main(named) == 0
+
+
+def test_of_a_report_the_fastest_round_and_the_median_ratio_are_kept() -> None:
+    report = {
+        "machine_info": {"host": {n: getattr(HOST, n) for n in HOST.__struct_fields__}},
+        "benchmarks": [
+            {
+                "name": "test_judge[1,000]",
+                "stats": {"min": 0.0100004, "data": [0.02, 0.0100004, 0.04]},
+                "extra_info": {"references": [0.002, 0.002, 0.002]},
+            }
+        ],
+        "skipped": {"test_page": "no reason"},
+    }
+
+    run = compare.condense(report)
+
+    assert run.benchmarks == {"judge[1,000]": Benchmark(seconds=0.01, relative=10.0)}
+    assert run.skipped == {"page": "no reason"}
+
+
+def test_committed_baselines_are_of_the_machines_they_are_named_by() -> None:
+    for path in BASELINES.glob("*.json"):
+        assert read_result(path, Benchmarks).host.kind == path.stem
+
+
+def test_the_ratio_is_of_runs_per_minute_by_repetition() -> None:
+    """One run in 30 s against two runs in 10 s is six times as many runs per minute."""
+    timings = make_timings(
+        ("plain", 1, 30.0), ("native", 2, 10.0), ("native", 2, 20.0), ("plain", 1, 30.0)
+    )
+    assert find_ratios(timings, "native") == pytest.approx([6.0, 3.0])
+
+
+def test_ratios_are_printed_and_their_timings_stored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole commands are replaced by known times: 60 s a plain run, 20 s for a run a core."""
+
+    def time_known(plan: Sequence[tuple[str, int]], *, epochs: int) -> tuple[Timing, ...]:
+        return tuple(
+            Timing(engine=engine, workers=seeds, runs=seeds, seconds=60.0 if seeds == 1 else 20.0)
+            for engine, seeds in plan
+        )
+
+    monkeypatch.setattr(measure_ratio, "time_each", time_known)
+    monkeypatch.setattr(measure_ratio, "count_workers", {"plain": 1, "native": 4}.__getitem__)
+    monkeypatch.setattr(measure_ratio, "settle_loader_workers", lambda engines: None)
+    output = tmp_path / "ratio.json"
+
+    measure_ratio.main(["--engines", "plain,native", "--epochs", "2", "--output", str(output)])
+
+    line = "native : plain = 12.00, 12.00, 12.00; min 12.00, median 12.00, max 12.00\n"
+    assert capsys.readouterr().out == line
+    stored = read_result(output, Timings)
+    assert stored.epochs == 2
+    assert len(stored.timings) == 6
+
+
+def test_a_command_trains_real_mnist_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    command = " ".join(compose("eager", seeds=3, epochs=2, folder=tmp_path))
+    assert " -m bench run iteration_4 " in command
+    assert " --seeds 3 --epochs 2 --dataset mnist " in command
+    assert f" --ledger {tmp_path / 'ledger'} --page {tmp_path / 'index.html'}" in command
+
+
+def test_a_command_that_fails_is_one_line() -> None:
+    with pytest.raises(BenchError, match=r"with the eager engine: .*'--epochs': 0 is not"):
+        time_run("eager", seeds=1, epochs=0)
+
+
+def test_engines_are_interleaved_to_and_fro() -> None:
+    order = [engine for engine, _ in interleave(["plain", "eager"], 3)]
+    assert order == ["plain", "eager", "eager", "plain", "plain", "eager"]
+
+
+def test_engines_are_those_that_train_on_a_cpu() -> None:
+    assert parse_engines("eager, plain,eager") == ("eager", "plain")
+    with pytest.raises(BenchError, match="no such engine; choose from plain, eager, native"):
+        parse_engines("plain,quick")
+
+
+def test_loader_workers_are_measured_only_where_nobody_set_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BENCH_LOADER_WORKERS", "7")
+    settle_loader_workers(["plain"])
+    assert os.environ["BENCH_LOADER_WORKERS"] == "7"
+    monkeypatch.delenv("BENCH_LOADER_WORKERS")
+    settle_loader_workers(["eager"])
+    assert "BENCH_LOADER_WORKERS" not in os.environ
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="peaks are read from /proc")
+def test_the_peak_of_a_descendant_is_found() -> None:
+    program = (
+        "import subprocess, sys\n"
+        "subprocess.run([sys.executable, '-c', \"print('up', flush=True); input()\"])"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        peaks = [read_peak(pid) for pid in list_descendants(process.pid)]
+        process.communicate(b"\n")
+
+    assert len(peaks) == 1
+    assert peaks[0] > 1024
+    assert read_peak(process.pid) == 0
+
+
+@pytest.mark.parametrize("longest", [0.7, 1.0, 9.9, 42.0, 600.0])
+def test_ticks_are_few_and_within_the_axis(longest: float) -> None:
+    ticks = choose_ticks(longest)
+    assert 2 <= len(ticks) <= 6
+    assert ticks[0] == 0
+    assert ticks[-1] <= longest
+
+
+def test_names_of_lines_do_not_overlap() -> None:
+    assert spread_labels([100.0, 20.0, 104.0]) == [100.0, 20.0, 116.0]
+
+
+def test_the_picture_names_every_engine() -> None:
+    picture = draw_seeds(make_timings(("plain", 1, 30.0), ("plain", 2, 60.0), ("eager", 2, 20.0)))
+    assert picture.count("<polyline") == 2
+    assert ">plain</text>" in picture
+    assert ">eager</text>" in picture
+    assert "<desc" in picture
+
+
+STEPS = Steps(
+    host=HOST,
+    steps=(
+        Step(way="as it comes", images_per_second=3_000, preparing_seconds=0.1),
+        Step(way="made for it", images_per_second=9_000, preparing_seconds=4.5),
+    ),
+)
+
+
+def plant_results(folder: Path) -> None:
+    """Write one result of every kind."""
+    short = make_timings(("plain", 1, 30.0), ("eager", 2, 10.0))
+    for name in ("ratio", "ratio_whole", "seeds"):
+        write_result(folder / f"{name}.json", short)
+    write_result(
+        folder / "memory.json",
+        Memory(host=HOST, torch_mebibytes=300.0, worker_mebibytes={"eager": 700.0}),
+    )
+    write_result(folder / "steps.json", STEPS)
+    judging = Judging(
+        runs=1_000, ledger_bytes=9_000_000, layout="text", cpu_seconds=0.5, peak_mebibytes=58.0
+    )
+    write_result(
+        folder / "judge.json",
+        JudgeCosts(host=HOST, hashing_seconds=0.5, skipping_seconds=0.8, judgings=(judging,)),
+    )
+    (folder / "gpu_probe.json").write_text('{"gpu": "Example", "rows": [{"seeds": 8, "s": 1.5}]}')
+
+
+def test_every_block_of_the_page_shows_its_result(tmp_path: Path) -> None:
+    plant_results(tmp_path)
+    document = tmp_path / "page.md"
+    names = (*write_page.BLOCKS, *write_page.BASELINE_BLOCKS)
+    document.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names))
+    benchmark = Benchmark(seconds=0.05, relative=20.0, clock_seconds=0.06)
+    write_result(
+        tmp_path / "baselines" / "one.json",
+        Benchmarks(host=HOST, benchmarks={write_page.HELP: benchmark}),
+    )
+
+    written = write_page.compose(document, tmp_path, tmp_path / "baselines")
+
+    text = written[document]
+    assert "| eager | 2 | 2 | 10.0 s | 5.0 s | 12.00 | 6.00 |" in text
+    assert "plain 30 s for 1 seed, eager 10 s for 2 seeds](performance.svg)" in text
+    assert "| worker, eager engine | 700 MiB | 400 MiB |" in text
+    assert "| made for it | 9,000 | 3.00 | 4.5 s |" in text
+    assert "| 1,000 | 9 MB | text | 0.50 s | 500 µs | 58 MiB |" in text
+    assert "| 8 | 1.5 |" in text
+    assert "answers in 0.06 s by the clock on Example CPU with 2 cores" in text
+    assert "Not measured yet" not in text
+
+
+def test_a_page_without_results_says_how_to_get_them(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text("<!-- ratio -->\n<!-- /ratio -->\n<!-- gpu -->\n<!-- /gpu -->\n")
+    text = write_page.compose(document, tmp_path, tmp_path)[document]
+    assert "Not measured yet: `nox -s perf -- --ratio`." in text
+    assert "nox -s perf -- --gpu-probe" in text
+
+
+def test_the_committed_page_is_what_the_stored_results_give() -> None:
+    """`nox -s perf -- --page` mends it."""
+    written = write_page.compose(write_page.DOCUMENT, RESULTS, BASELINES)
+    for path, text in written.items():
+        assert path.read_text(encoding="utf-8") == text, path
+
+
+def test_the_page_has_every_block() -> None:
+    text = write_page.DOCUMENT.read_text(encoding="utf-8")
+    for name in (*write_page.BLOCKS, *write_page.BASELINE_BLOCKS):
+        assert f"<!-- {name} -->" in text
+        assert f"<!-- /{name} -->" in text
+
+
+def test_help_lists_every_job() -> None:
+    """And needs neither torch nor an installed package of ours: the folder is run as it is."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "perf"), "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    for job in ("--update-baseline", "--ratio", "--seeds-curve", "--memory", "--judge", "--page"):
+        assert job in done.stdout
