@@ -1,0 +1,223 @@
+"""A block of seeds from first weights to scores, each seed with the rules of the eager loop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+
+from bench.records import EpochScore, Mistake, Status
+from bench.training.loop import ResidentImages, Training, _list_mistakes
+from bench.training.programs import Program, UnsupportedNetworkError, trace_program
+from bench.training.stacked.stack import EpochTally, Method, SeatTally, Stack, float32_products
+from bench.training.stacked.state import Layout, lay_out
+from bench.training.streams import derive_seed
+from models.recipe import Recipe
+
+WIDTH = 64
+"""Seeds in flight; a guess for one H200 until `tests/perf/gpu_probe.py` has measured."""
+METHOD = Method()
+"""The default method, a guess until `tests/perf/gpu_probe.py` has measured: batched products read
+and write more memory than a grouped convolution, but cuDNN has no kernel for few channels a group.
+"""
+_STREAMS = 8
+_RECORDED_BLOCKS = 2
+"""Blocks whose tensors and graphs are kept for the next seeds of the same iteration."""
+IMAGE_SHAPE = (1, 28, 28)
+
+BlockReport = Callable[[int, int, EpochScore], None]
+
+
+def explain_refusal(network: nn.Module, recipe: Recipe, device: torch.device) -> str | None:
+    """Say why this engine cannot train the network with the recipe, `None` where it can."""
+    del recipe  # every recipe is supported
+    if device.type not in ("cpu", "cuda"):
+        return f"it trains on CUDA devices, and on a CPU for tests, not on {device.type}"
+    try:
+        program = trace_program(network, IMAGE_SHAPE)
+    except UnsupportedNetworkError as error:
+        return str(error)
+    parameters = dict(network.named_parameters(remove_duplicate=False))
+    used = [parameters[name] for name, _ in lay_out(program, network).parameters]
+    if len({id(tensor) for tensor in used}) < len(used):
+        return "layers share a parameter"
+    if any(t.dtype != torch.float32 or not t.requires_grad for t in used):
+        return "a parameter is not float32, or is not trained"
+    return None
+
+
+def train_block(
+    build: Callable[[], nn.Module],
+    recipe: Recipe,
+    *,
+    training: ResidentImages,
+    validation: ResidentImages,
+    seeds: Sequence[int],
+    width: int = WIDTH,
+    window: int,
+    report: BlockReport | None = None,
+    method: Method = METHOD,
+) -> list[Training]:
+    """Train one network for each of at most `width` seeds; `Training`s come in their order.
+
+    A loss that is not finite ends a seed's run as diverged, with the epochs that were finished
+    before; the others go on. An epoch's `seconds` are the block's, divided among its seeds. The
+    caller's random state and float32 settings are left as they were.
+
+    Raises:
+        ValueError: there is no seed, or there are more than `width`.
+        UnsupportedNetworkError: `explain_refusal` says why.
+    """
+    if not 0 < len(seeds) <= width:
+        raise ValueError(f"{len(seeds)} seeds for a block of {width}")
+    device = training.images.device
+    with float32_products(tf32=method.tf32):
+        network = initialise(build, seeds[0], device)
+        reason = explain_refusal(network, recipe, device)
+        if reason is not None:
+            raise UnsupportedNetworkError(reason)
+        program = trace_program(network, IMAGE_SHAPE)
+        block = make_block(
+            program, lay_out(program, network), recipe, training, validation, width, method
+        )
+        seats = [*seeds, *[seeds[-1]] * (width - len(seeds))]
+        initial = {seed: tensors_of(initialise(build, seed, device)) for seed in seeds}
+        block.load(seats, [initial[seed] for seed in seats])
+        records = [_Record(seed, validation=validation, window=window) for seed in seeds]
+        for epoch in range(1, recipe.epochs + 1):
+            start = time.perf_counter()
+            tallies = [tally for stack in block.train_epoch(epoch) for tally in stack.seats()]
+            seconds = (time.perf_counter() - start) / len(seeds)
+            for record, tally in zip(records, tallies, strict=False):
+                record.add(
+                    epoch,
+                    tally,
+                    seconds=seconds,
+                    images=len(training.labels),
+                    report=report or _ignore,
+                )
+            if all(record.status is Status.DIVERGED for record in records):
+                break
+        return [record.training() for record in records]
+
+
+def _ignore(_seed: int, _epoch: int, _score: EpochScore) -> None:
+    """Report nothing."""
+
+
+def initialise(build: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
+    """Return the network that the eager loop begins with."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(derive_seed(seed, "initialisation"))
+        return build()
+
+
+def tensors_of(network: nn.Module) -> Mapping[str, Tensor]:
+    named = dict(network.named_parameters()) | dict(network.named_buffers())
+    return {name: tensor.detach() for name, tensor in named.items()}
+
+
+class Block:
+    """K seats in one stack, or in several that run in streams of their own."""
+
+    def __init__(self, stacks: Sequence[Stack], *, lane: int, device: torch.device) -> None:
+        self._stacks, self._lane, self._device = stacks, lane, device
+        several = device.type == "cuda" and len(stacks) > 1
+        self._streams = [torch.cuda.Stream(device) for _ in range(_STREAMS)] if several else []
+
+    def load(self, seeds: Sequence[int], networks: Sequence[Mapping[str, Tensor]]) -> None:
+        for stack, start in zip(self._stacks, range(0, len(seeds), self._lane), strict=True):
+            chosen = slice(start, start + self._lane)
+            stack.load(seeds[chosen], networks[chosen])
+
+    def train_epoch(self, epoch: int) -> list[EpochTally]:
+        """Train and score every seat for one epoch; return the results of each stack."""
+        self.launch(lambda stack: stack.launch_epoch(epoch))
+        return [stack.read_epoch() for stack in self._stacks]
+
+    def launch(self, work: Callable[[Stack], None]) -> None:
+        """Queue work of every stack; what the current stream gets next runs after all of it."""
+        if not self._streams:
+            for stack in self._stacks:
+                work(stack)
+            return
+        current = torch.cuda.current_stream(self._device)
+        for number, stack in enumerate(self._stacks):
+            stream = self._streams[number % _STREAMS]
+            stream.wait_stream(current)
+            with torch.cuda.stream(stream):
+                work(stack)
+        for stream in self._streams:
+            current.wait_stream(stream)
+
+
+@lru_cache(maxsize=_RECORDED_BLOCKS)
+def make_block(
+    program: Program,
+    layout: Layout,
+    recipe: Recipe,
+    training: ResidentImages,
+    validation: ResidentImages,
+    width: int,
+    method: Method,
+) -> Block:
+    """Return a block that is ready to be loaded, its steps recorded."""
+    lane = method.lane or width
+    stacks = [
+        Stack(
+            program,
+            layout,
+            recipe,
+            training=training,
+            validation=validation,
+            width=min(lane, width - start),
+            method=method,
+        )
+        for start in range(0, width, lane)
+    ]
+    return Block(stacks, lane=lane, device=training.images.device)
+
+
+class _Record:
+    """The scores of one seed, epoch by epoch, until its loss stops being finite."""
+
+    def __init__(self, seed: int, *, validation: ResidentImages, window: int) -> None:
+        self.status = Status.FINISHED
+        self._seed, self._labels, self._window = seed, validation.labels.cpu(), window
+        self._epochs: list[EpochScore] = []
+        self._mistakes: list[tuple[Mistake, ...]] = []
+
+    def add(
+        self, epoch: int, tally: SeatTally, *, seconds: float, images: int, report: BlockReport
+    ) -> None:
+        """Take in an epoch, unless the seed has diverged in it or before."""
+        if not (math.isfinite(tally.loss) and math.isfinite(tally.validation_loss)):
+            self.status = Status.DIVERGED
+        if self.status is Status.DIVERGED:
+            return
+        mistakes = _list_mistakes(tally.predicted, self._labels)
+        total = len(self._labels)
+        score = EpochScore(
+            training_correct=tally.correct,
+            training_total=images,
+            training_loss=tally.loss / images,
+            validation_correct=total - len(mistakes),
+            validation_total=total,
+            validation_loss=tally.validation_loss / total,
+            seconds=round(seconds, 3),
+        )
+        self._epochs.append(score)
+        self._mistakes.append(mistakes)
+        report(self._seed, epoch, score)
+
+    def training(self) -> Training:
+        """Return what the seed's run gave."""
+        return Training(
+            status=self.status,
+            epochs=tuple(self._epochs),
+            mistakes=tuple(self._mistakes[-self._window :]),
+        )
