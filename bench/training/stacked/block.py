@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bench.records import EpochScore, Mistake, Status
 from bench.training.loop import ResidentImages, Training, _list_mistakes
 from bench.training.programs import Program, UnsupportedNetworkError, trace_program
-from bench.training.stacked.stack import EpochTally, Method, SeatTally, Stack, float32_products
+from bench.training.stacked.stack import Method, SeatTally, Stack, float32_products
 from bench.training.stacked.state import Layout, lay_out
 from bench.training.streams import derive_seed
 from models.recipe import Recipe
@@ -72,25 +72,15 @@ def train_block(
         ValueError: there is no seed, or there are more than `width`.
         UnsupportedNetworkError: `explain_refusal` says why.
     """
-    if not 0 < len(seeds) <= width:
-        raise ValueError(f"{len(seeds)} seeds for a block of {width}")
-    device = training.images.device
     with float32_products(tf32=method.tf32):
-        network = initialise(build, seeds[0], device)
-        reason = explain_refusal(network, recipe, device)
-        if reason is not None:
-            raise UnsupportedNetworkError(reason)
-        program = trace_program(network, IMAGE_SHAPE)
-        block = make_block(
-            program, lay_out(program, network), recipe, training, validation, width, method
+        block = prepare_block(
+            build, recipe, training=training, validation=validation, width=width, method=method
         )
-        seats = [*seeds, *[seeds[-1]] * (width - len(seeds))]
-        initial = {seed: tensors_of(initialise(build, seed, device)) for seed in seeds}
-        block.load(seats, [initial[seed] for seed in seats])
+        block.load(build, seeds)
         records = [_Record(seed, validation=validation, window=window) for seed in seeds]
         for epoch in range(1, recipe.epochs + 1):
             start = time.perf_counter()
-            tallies = [tally for stack in block.train_epoch(epoch) for tally in stack.seats()]
+            tallies = block.train_epoch(epoch)
             seconds = (time.perf_counter() - start) / len(seeds)
             for record, tally in zip(records, tallies, strict=False):
                 record.add(
@@ -109,35 +99,55 @@ def _ignore(_seed: int, _epoch: int, _score: EpochScore) -> None:
     """Report nothing."""
 
 
-def initialise(build: Callable[[], nn.Module], seed: int, device: torch.device) -> nn.Module:
-    """Return the network that the eager loop begins with."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(derive_seed(seed, "initialisation"))
-        return build()
+def prepare_block(
+    build: Callable[[], nn.Module],
+    recipe: Recipe,
+    *,
+    training: ResidentImages,
+    validation: ResidentImages,
+    width: int,
+    method: Method,
+) -> Block:
+    """Return a block of `width` seats that is ready to be loaded, its steps recorded.
 
-
-def tensors_of(network: nn.Module) -> Mapping[str, Tensor]:
-    named = dict(network.named_parameters()) | dict(network.named_buffers())
-    return {name: tensor.detach() for name, tensor in named.items()}
+    Raises:
+        UnsupportedNetworkError: `explain_refusal` says why.
+    """
+    network = _initialise(build, 0)
+    reason = explain_refusal(network, recipe, training.images.device)
+    if reason is not None:
+        raise UnsupportedNetworkError(reason)
+    program = trace_program(network, IMAGE_SHAPE)
+    layout = lay_out(program, network)
+    return _make_block(program, layout, recipe, training, validation, width, method)
 
 
 class Block:
     """K seats in one stack, or in several that run in streams of their own."""
 
-    def __init__(self, stacks: Sequence[Stack], *, lane: int, device: torch.device) -> None:
-        self._stacks, self._lane, self._device = stacks, lane, device
-        several = device.type == "cuda" and len(stacks) > 1
-        self._streams = [torch.cuda.Stream(device) for _ in range(_STREAMS)] if several else []
+    def __init__(self, stacks: Sequence[Stack], *, lane: int, width: int) -> None:
+        self._stacks, self._lane, self._width = stacks, lane, width
+        several = len(stacks) > 1 and stacks[0].device.type == "cuda"
+        self._streams = [torch.cuda.Stream() for _ in range(_STREAMS)] if several else []
 
-    def load(self, seeds: Sequence[int], networks: Sequence[Mapping[str, Tensor]]) -> None:
-        for stack, start in zip(self._stacks, range(0, len(seeds), self._lane), strict=True):
-            chosen = slice(start, start + self._lane)
-            stack.load(seeds[chosen], networks[chosen])
+    def load(self, build: Callable[[], nn.Module], seeds: Sequence[int]) -> None:
+        """Seat the seeds with their initial networks, and copies of the last one beside them.
 
-    def train_epoch(self, epoch: int) -> list[EpochTally]:
-        """Train and score every seat for one epoch; return the results of each stack."""
+        Raises:
+            ValueError: there is no seed, or there are more than seats.
+        """
+        if not 0 < len(seeds) <= self._width:
+            raise ValueError(f"{len(seeds)} seeds for a block of {self._width}")
+        initial = {seed: _tensors_of(_initialise(build, seed)) for seed in seeds}
+        seats = [*seeds, *[seeds[-1]] * (self._width - len(seeds))]
+        for stack, start in zip(self._stacks, range(0, self._width, self._lane), strict=True):
+            seated = seats[start : start + self._lane]
+            stack.load(seated, [initial[seed] for seed in seated])
+
+    def train_epoch(self, epoch: int) -> list[SeatTally]:
+        """Train and score every seat for one epoch; return the results seat by seat."""
         self.launch(lambda stack: stack.launch_epoch(epoch))
-        return [stack.read_epoch() for stack in self._stacks]
+        return [tally for stack in self._stacks for tally in stack.read_epoch().seats()]
 
     def launch(self, work: Callable[[Stack], None]) -> None:
         """Queue work of every stack; what the current stream gets next runs after all of it."""
@@ -145,7 +155,7 @@ class Block:
             for stack in self._stacks:
                 work(stack)
             return
-        current = torch.cuda.current_stream(self._device)
+        current = torch.cuda.current_stream()
         for number, stack in enumerate(self._stacks):
             stream = self._streams[number % _STREAMS]
             stream.wait_stream(current)
@@ -155,8 +165,21 @@ class Block:
             current.wait_stream(stream)
 
 
+def _initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """Return the network that the eager loop begins with, on the CPU."""
+    cuda = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(derive_seed(seed, "initialisation"))
+        return build()
+
+
+def _tensors_of(network: nn.Module) -> Mapping[str, Tensor]:
+    named = dict(network.named_parameters()) | dict(network.named_buffers())
+    return {name: tensor.detach() for name, tensor in named.items()}
+
+
 @lru_cache(maxsize=_RECORDED_BLOCKS)
-def make_block(
+def _make_block(
     program: Program,
     layout: Layout,
     recipe: Recipe,
@@ -165,7 +188,6 @@ def make_block(
     width: int,
     method: Method,
 ) -> Block:
-    """Return a block that is ready to be loaded, its steps recorded."""
     lane = method.lane or width
     stacks = [
         Stack(
@@ -179,7 +201,7 @@ def make_block(
         )
         for start in range(0, width, lane)
     ]
-    return Block(stacks, lane=lane, device=training.images.device)
+    return Block(stacks, lane=lane, width=width)
 
 
 class _Record:

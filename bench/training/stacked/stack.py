@@ -93,7 +93,7 @@ class Stack:
         width: int,
         method: Method,
     ) -> None:
-        device = training.images.device
+        self.device = device = training.images.device
         self._recipe, self._training, self._validation = recipe, training, validation
         self._images, self._batch = len(training.labels), recipe.batch_size
         self._steps = math.ceil(self._images / self._batch)

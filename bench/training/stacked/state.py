@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
@@ -51,10 +52,11 @@ class State:
         self._layout, self._width = layout, width
         named = [*layout.parameters, *layout.statistics]
         sizes = [width * math.prod(shape) for _, shape in named]
-        self.flat = torch.zeros(sum(sizes), device=device)
+        ends = list(accumulate(sizes))
+        self.flat = torch.zeros(ends[-1], device=device)
         self.views: dict[str, Tensor] = {
-            name: segment.view(width, *shape)
-            for (name, shape), segment in zip(named, self.flat.split(sizes), strict=True)
+            name: self.flat[end - size : end].view(width, *shape)
+            for (name, shape), size, end in zip(named, sizes, ends, strict=True)
         }
         self.parameter_count = sum(sizes[: len(layout.parameters)])
 
