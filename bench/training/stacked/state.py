@@ -70,6 +70,7 @@ class State:
             name: self.views[name].detach().requires_grad_() for name, _ in self._layout.parameters
         }
 
+    @torch.no_grad()
     def load(self, networks: Sequence[Mapping[str, Tensor]]) -> None:
         """Copy in the tensors of K networks, given by name; one transfer to the device."""
         names = [name for name, _ in (*self._layout.parameters, *self._layout.statistics)]
