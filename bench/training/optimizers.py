@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
 from models.recipe import EMA, SGD, Adam, Averaging, Optimizer
@@ -40,11 +40,7 @@ class WeightAverage:
 
     def __init__(self, network: nn.Module, averaging: Averaging) -> None:
         self._averaging = averaging
-        average = (
-            get_ema_multi_avg_fn(averaging.decay)
-            if isinstance(averaging, EMA)
-            else get_swa_multi_avg_fn()
-        )
+        average = _choose_average(averaging)
         self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
     def update(self, network: nn.Module, *, epoch: int) -> None:
@@ -56,3 +52,28 @@ class WeightAverage:
         """Return the averaged network, or the trained one when no step was taken in yet."""
         module: nn.Module = self._model.module
         return module if int(self._model.n_averaged) > 0 else trained
+
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+_Average = Callable[[_Tensors, _Tensors, Tensor | int], None]
+
+
+def _choose_average(averaging: Averaging) -> _Average:
+    """Return torch's average for floating-point tensors; integers are counters and are copied.
+
+    torch's own equal average fails on the counters of batch normalisation (seen in 2.13).
+    """
+    average: _Average = (
+        get_ema_multi_avg_fn(averaging.decay)
+        if isinstance(averaging, EMA)
+        else get_swa_multi_avg_fn()
+    )
+
+    def update(averaged: _Tensors, current: _Tensors, count: Tensor | int) -> None:
+        if averaged[0].is_floating_point():
+            average(averaged, current, count)
+        else:
+            for counter, value in zip(averaged, current, strict=True):
+                counter.copy_(value)
+
+    return update
