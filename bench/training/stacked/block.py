@@ -122,6 +122,11 @@ def prepare_block(
     return _make_block(program, layout, recipe, training, validation, width, method)
 
 
+def forget_blocks() -> None:
+    """Let go of the blocks that are kept for more seeds, and of their memory."""
+    _make_block.cache_clear()
+
+
 class Block:
     """K seats in one stack, or in several that run in streams of their own."""
 

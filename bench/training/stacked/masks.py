@@ -9,6 +9,8 @@ cut into four 16-bit ones, each of which decides over one element.
 
 from __future__ import annotations
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -29,10 +31,14 @@ class Masks:
 
     def __init__(self, keys: Tensor, step: Tensor, *, operations: int) -> None:
         self.keys, self._step, self._operations = keys, step, operations
+        # a tensor, because a compiler that reasons about indices would not let it wrap around
+        self._golden = torch.full_like(step, _signed(_GOLDEN))
 
     def of(self, keys: Tensor) -> Masks:
         """Return the masks of other seeds at the same step."""
-        return Masks(keys, self._step, operations=self._operations)
+        masks = copy(self)
+        masks.keys = keys
+        return masks
 
     def keep(
         self, operation: int, probability: float, *, before: int, after: int, dtype: torch.dtype
@@ -50,7 +56,7 @@ class Masks:
         """Return (before, K, after) int16, uniform over all its values."""
         columns = -(-after // _LANES)
         number = torch.arange(before * columns, device=self.keys.device)
-        number = (number + (operation << _ELEMENT_BITS)) * _signed(_GOLDEN)
+        number = (number + (operation << _ELEMENT_BITS)) * self._golden
         mask_counter = _signed((self._operations << _ELEMENT_BITS) * _GOLDEN)
         start = self.keys + self._step * mask_counter
         hashed = _mix(number.view(before, 1, columns) + start[:, None])
