@@ -25,6 +25,11 @@ def draw_affine(affine: Affine, *, count: int, side: int, generator: torch.Gener
     Shifts are whole pixels, as there. Tensors are float32 on the generator's device.
     """
     uniform = torch.rand(count, 5, generator=generator, device=generator.device)
+    return scale_draw(affine, uniform, side=side)
+
+
+def scale_draw(affine: Affine, uniform: Tensor, *, side: int) -> AffineDraw:
+    """Return the draw of numbers `uniform` (N, 5) in [0, 1): angle, shifts, scale and shear."""
     symmetric = 2.0 * uniform - 1.0
     low, high = affine.scale
     return AffineDraw(

@@ -16,7 +16,7 @@ from torch import nn
 
 from bench.errors import EngineError
 from bench.records import EpochScore
-from bench.training import loop, plain
+from bench.training import loop, plain, stacked
 from bench.training.loop import EpochReport, ResidentImages, Training
 from bench.training.native import engine as native
 from models.recipe import Recipe
@@ -75,8 +75,8 @@ def _accept(_network: nn.Module, _recipe: Recipe, _device: torch.device) -> str 
 class Engine:
     """One way to train.
 
-    `explain_refusal` says why an engine cannot train a network by a recipe on a device ("layer.0:
-    nn.GELU has no native kernel"), `None` when it can. `default_block` is how many seeds it trains
+    `explain_refusal` says why an engine cannot train a network by a recipe on a device, as what goes
+    on after its name ("has no kernel for layer.0: nn.GELU"), `None` when it can. `default_block` is how many seeds it trains
     side by side unless told; without it, one. `all_cores` tells that it trains one seed after the
     other with a thread for every core.
     """
@@ -121,6 +121,11 @@ ENGINES: dict[str, Engine] = {
     "plain": Engine(train=one_by_one(plain.PlainTrainer()), all_cores=True),
     "eager": Engine(train=one_by_one(loop.train)),
     "native": Engine(train=one_by_one(native.train), explain_refusal=native.explain_refusal),
+    "stacked": Engine(
+        train=stacked.train_block,
+        explain_refusal=stacked.explain_refusal,
+        default_block=lambda _network, _recipe, _device: stacked.WIDTH,
+    ),
 }
 """Every engine by the name that `--engine` and a run's conditions give it."""
 
@@ -154,8 +159,12 @@ def choose_engine(
     """
     name, refusal = _pick(asked, network, recipe, device)
     if refusal is not None and asked != AUTO:
-        raise EngineError(f"--engine {asked}: {iteration}: {refusal}; use --engine {FALLBACK}")
-    notice = f"{iteration} trains with the {name} engine: {refusal}" if refusal else None
+        raise EngineError(
+            f"--engine {asked}: {iteration}: this engine {refusal}; use --engine {FALLBACK}"
+        )
+    fastest = FASTEST.get(device.type)
+    reason = f"the {fastest} engine {refusal}"
+    notice = f"{iteration} trains with the {name} engine: {reason}" if refusal else None
     default = ENGINES[name].default_block
     if default is None and block is not None:
         raise EngineError(

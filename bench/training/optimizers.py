@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -35,27 +35,12 @@ def build_optimizer(
     )
 
 
-def _take_into_mean(
-    averaged: list[Tensor] | tuple[Tensor, ...],
-    current: list[Tensor] | tuple[Tensor, ...],
-    count: Tensor | int,
-) -> None:
-    """Update torch's equal average; whole numbers, as BatchNorm's step counts, are copied."""
-    if torch.is_floating_point(averaged[0]):
-        get_swa_multi_avg_fn()(averaged, current, count)
-        return
-    for mean, value in zip(averaged, current, strict=True):
-        mean.copy_(value)
-
-
 class WeightAverage:
     """The averaged copy of a network that a recipe asks for: one network, scored as it is."""
 
     def __init__(self, network: nn.Module, averaging: Averaging) -> None:
         self._averaging = averaging
-        average = (
-            get_ema_multi_avg_fn(averaging.decay) if isinstance(averaging, EMA) else _take_into_mean
-        )
+        average = _choose_average(averaging)
         self._model = AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
     def update(self, network: nn.Module, *, epoch: int) -> None:
@@ -67,3 +52,28 @@ class WeightAverage:
         """Return the averaged network, or the trained one when no step was taken in yet."""
         module: nn.Module = self._model.module
         return module if int(self._model.n_averaged) > 0 else trained
+
+
+_Tensors = tuple[Tensor, ...] | list[Tensor]
+_Average = Callable[[_Tensors, _Tensors, Tensor | int], None]
+
+
+def _choose_average(averaging: Averaging) -> _Average:
+    """Return torch's average for floating-point tensors; integers are counters and are copied.
+
+    torch's own equal average fails on the counters of batch normalisation (seen in 2.13).
+    """
+    average: _Average = (
+        get_ema_multi_avg_fn(averaging.decay)
+        if isinstance(averaging, EMA)
+        else get_swa_multi_avg_fn()
+    )
+
+    def update(averaged: _Tensors, current: _Tensors, count: Tensor | int) -> None:
+        if averaged[0].is_floating_point():
+            average(averaged, current, count)
+        else:
+            for counter, value in zip(averaged, current, strict=True):
+                counter.copy_(value)
+
+    return update

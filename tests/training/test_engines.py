@@ -45,7 +45,7 @@ def refuse_gelu(network: nn.Module, recipe: Recipe, device: torch.device) -> str
     """Refuse as an engine with few kernels would."""
     for name, module in network.named_modules():
         if isinstance(module, nn.GELU):
-            return f"{name}: nn.GELU has no native kernel"
+            return f"has no kernel for {name}: nn.GELU"
     return None
 
 
@@ -112,7 +112,8 @@ def test_auto_takes_the_fastest_engine_that_can(picky: None) -> None:
     assert choose("auto", nn.Sequential(nn.GELU())) == EngineChoice(
         engine="eager",
         block=1,
-        notice="iteration_9 trains with the eager engine: 0: nn.GELU has no native kernel",
+        notice="iteration_9 trains with the eager engine: "
+        "the picky engine has no kernel for 0: nn.GELU",
     )
 
 
@@ -127,7 +128,7 @@ def test_an_engine_that_cannot_is_an_error_when_asked_for(picky: None) -> None:
     with pytest.raises(EngineError) as error:
         choose("picky", nn.Sequential(nn.GELU()))
     assert str(error.value) == (
-        "--engine picky: iteration_9: 0: nn.GELU has no native kernel; use --engine eager"
+        "--engine picky: iteration_9: this engine has no kernel for 0: nn.GELU; use --engine eager"
     )
 
 

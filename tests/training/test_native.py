@@ -282,16 +282,18 @@ def test_without_a_compiler_the_engine_says_so(
 ) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     library.find_compiler.cache_clear()
-    assert refuse(Skeleton()) == "no C++ compiler on the path; install g++ or clang, or set CXX"
+    assert refuse(Skeleton()) == (
+        "cannot compile it here: no C++ compiler on the path; install g++ or clang, or set CXX"
+    )
 
 
 def test_what_the_engine_cannot_train_is_named() -> None:
     assert refuse(Skeleton()) is None
-    assert refuse(Skeleton(), device="meta") == "it is made for CPUs"
+    assert refuse(Skeleton(), device="meta") == "is made for CPUs"
     bf16 = dataclasses.replace(PLAIN, precision="bf16")
-    assert refuse(Skeleton(), bf16) == "it computes in fp32, the recipe in bf16"
+    assert refuse(Skeleton(), bf16) == "computes in fp32, the recipe in bf16"
     gelu = nn.Sequential(nn.Conv2d(1, 10, 28), nn.GELU(), nn.Flatten())
-    assert refuse(gelu) == "it has no kernel for 1: nn.GELU"
+    assert refuse(gelu) == "has no kernel for 1: nn.GELU"
 
 
 @pytest.mark.parametrize(

@@ -36,24 +36,25 @@ LEAST_IMAGES = 128
 
 
 def explain_refusal(network: nn.Module, recipe: Recipe, device: torch.device) -> str | None:
-    """Return why this engine cannot train a network here, `None` when it can.
+    """Return why this engine cannot train a network here, to follow its name; `None` when it can.
 
     The network is compiled to find out, once for all its seeds.
     """
     if device.type != "cpu":
-        return "it is made for CPUs"
+        return "is made for CPUs"
     if recipe.precision != "fp32":
-        return f"it computes in fp32, the recipe in {recipe.precision}"
+        return f"computes in fp32, the recipe in {recipe.precision}"
     try:
         program = trace_program(network, INPUT_SHAPE)
         reason = explain_unkerneled(program)
-        if reason is None:
-            _compile(program, network, recipe)
+        if reason is not None:
+            return f"has no kernel for {reason}"
+        _compile(program, network, recipe)
     except UnsupportedNetworkError as error:
-        return f"it has no kernel for {error}"
+        return f"has no kernel for {error}"
     except CompilationError as error:
-        return str(error)
-    return reason
+        return f"cannot compile it here: {error}"
+    return None
 
 
 def train(

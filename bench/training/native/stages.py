@@ -81,7 +81,7 @@ class Plan:
 
 
 def explain_unkerneled(program: Program) -> str | None:
-    """Return what of a program the kernels do not do, `None` when they do it all."""
+    """Return the first operation that the kernels do not do, `None` when they do them all."""
     for number, operation in enumerate(program.operations, start=1):
         operator = operation.operator
         if isinstance(operator, Convolution):
@@ -89,7 +89,7 @@ def explain_unkerneled(program: Program) -> str | None:
             if reason:
                 return f"{operator.weight.removesuffix('.weight')}: {reason}"
         if isinstance(operator, MaxPooling) and operator.kernel != operator.stride:
-            return f"operation {number}: max-pooling with overlapping windows has no kernel"
+            return f"operation {number}: max-pooling with overlapping windows"
     return None
 
 
@@ -98,12 +98,12 @@ _MOST_WEIGHTS = 1 << 18  # a convolution's, lane by lane: 16 MiB of sums
 
 def _explain_convolution(operator: Convolution, source: Shape, result: Operation) -> str | None:
     if operator.groups != 1:
-        return "a grouped convolution has no kernel"
+        return "a grouped convolution"
     if any(p >= k for p, k in zip(operator.padding, operator.kernel, strict=True)):
-        return "padding as wide as the kernel has no kernel"
+        return "padding as wide as the kernel"
     weights = source[0] * result.shape[0] * operator.kernel[0] * operator.kernel[1]
     if weights > _MOST_WEIGHTS or operator.kernel[1] > 8:
-        return "so large a convolution has no kernel"
+        return "so large a convolution"
     return None
 
 
