@@ -75,10 +75,10 @@ def _accept(_network: nn.Module, _recipe: Recipe, _device: torch.device) -> str 
 class Engine:
     """One way to train.
 
-    `explain_refusal` says why an engine cannot train a network by a recipe on a device, as what goes
-    on after its name ("has no kernel for layer.0: nn.GELU"), `None` when it can. `default_block` is how many seeds it trains
-    side by side unless told; without it, one. `all_cores` tells that it trains one seed after the
-    other with a thread for every core.
+    `explain_refusal` says why an engine cannot train a network by a recipe on a device, as what
+    goes on after its name ("has no kernel for layer.0: nn.GELU"), `None` when it can.
+    `default_block` is how many seeds it trains side by side unless told; without it, one.
+    `all_cores` tells that it trains one seed after the other with a thread for every core.
     """
 
     train: TrainBlock
