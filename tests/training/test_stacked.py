@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.augmentation import apply_affine, draw_affine
 from bench.datasets import load_embedded_digits
@@ -27,7 +32,7 @@ from bench.training.stacked.block import IMAGE_SHAPE, prepare_block
 from bench.training.stacked.draws import EpochDraws
 from bench.training.stacked.forwards import FORWARDS
 from bench.training.stacked.masks import Masks, _mix
-from bench.training.stacked.stack import float32_products
+from bench.training.stacked.stack import Stack, float32_products
 from bench.training.stacked.state import State, lay_out
 from bench.training.streams import derive_seed, make_generator
 from models.recipe import (
@@ -45,6 +50,7 @@ from models.recipe import (
 )
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 Images = tuple[ResidentImages, ResidentImages]
 METHODS = {name: Method(forward=name) for name in FORWARDS} | {
     "one a lane": Method(forward="grouped", lane=1),
@@ -411,6 +417,72 @@ def test_draws_by_affine_are_unchanged() -> None:
     assert torch.equal(draw.angle, torch.deg2rad(10.0 * (2.0 * uniform[:, 0] - 1.0)))
 
 
+class Operations(TorchDispatchMode):
+    """Writes down which operations torch runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("forward", FORWARDS)
+def test_a_step_and_an_evaluation_read_nothing_back(forward: str, digits: Images) -> None:
+    """No operation gives Python a number or a shape that depends on values: a graph could not."""
+    recipe = dataclasses.replace(
+        PLAIN,
+        optimizer=AdamW(),
+        augmentation=Affine(degrees=9.0),
+        averaging=SWA(start=1),
+        label_smoothing=0.1,
+    )
+    network = Everything(dropout=0.1)
+    program = trace_program(network, IMAGE_SHAPE)
+    stack = Stack(
+        program,
+        lay_out(program, network),
+        recipe,
+        training=digits[0],
+        validation=digits[1],
+        width=2,
+        method=Method(forward=forward),
+    )
+    stack._train_step(64)  # makes the optimiser's state
+    with Operations() as operations:
+        stack._train_step(64)
+        stack._train_step(32)
+        stack._evaluate_all()
+    assert "aten::grid_sampler_2d" in operations.names
+    assert not operations.names & {
+        "aten::_local_scalar_dense",
+        "aten::nonzero",
+        "aten::masked_select",
+        "aten::_unique2",
+        "aten::equal",
+        "aten::lift_fresh",
+    }
+
+
+def test_the_probe_measures_on_a_cpu_and_goes_on_after_a_failure(tmp_path: Path) -> None:
+    """A row for each method, with its figures or with the reason why it has none."""
+    output = tmp_path / "probe.json"
+    command = [sys.executable, str(ROOT / "tests" / "perf" / "gpu_probe.py"), "--device", "cpu"]
+    command += ["--widths", "2", "--strategies", "nonsense,lanes", "--precision", "fp32"]
+    command += ["--steps", "2", "--repeats", "1", "--batch", "8", "--validation-images", "20"]
+    done = subprocess.run(
+        [*command, "--output", str(output)], capture_output=True, text=True, check=True
+    )
+    failed, measured = json.loads(output.read_text())["rows"]
+    assert failed["failure"] == "KeyError: 'nonsense'"
+    assert measured["case"]["method"] == "lanes"
+    assert measured["failure"] is None
+    assert measured["runs_a_minute"] > 0
+    assert done.stdout.count("\n|") == 4  # headings, their rule, two rows
+
+
 # dropout masks
 
 
@@ -594,6 +666,28 @@ def test_on_a_gpu_a_seed_begins_as_in_the_eager_loop(gpu_digits: Images) -> None
     (found,) = train_seeds(gpu_digits, [1], recipe=recipe)
     expected = train_alone(gpu_digits, 1, recipe=recipe)
     assert losses(found)[:1] == pytest.approx(losses(expected)[:1], rel=1e-2)
+
+
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("forward", ["grouped", "unfolded"])
+def test_a_compiled_step_differs_by_rounding_alone(forward: str, gpu_digits: Images) -> None:
+    """The compiler keeps the masks: the first epoch's losses agree."""
+    compiled, plain = (
+        train_block(
+            lambda: Everything(dropout=0.2),
+            PLAIN,
+            training=gpu_digits[0],
+            validation=gpu_digits[1],
+            seeds=[0, 1],
+            width=2,
+            window=2,
+            method=Method(forward=forward, compiled=compiled),
+        )
+        for compiled in (True, False)
+    )
+    for ours, theirs in zip(compiled, plain, strict=True):
+        assert losses(ours)[:1] == pytest.approx(losses(theirs)[:1], rel=1e-2)
 
 
 @pytest.mark.cuda
