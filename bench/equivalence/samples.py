@@ -148,7 +148,7 @@ def _train(
 ) -> list[Training]:
     width = 1
     if engine.default_block is not None:
-        width = engine.default_block(build(), recipe, training.images.device)
+        width = min(seeds, engine.default_block(build(), recipe, training.images.device))
     runs: list[Training] = []
     for start in range(FIRST_SEED, FIRST_SEED + seeds, width):
         block = tuple(range(start, min(start + width, FIRST_SEED + seeds)))

@@ -28,9 +28,10 @@ from bench.training.loop import ResidentImages, Training, place_dataset, train
 from bench.training.programs import UnsupportedNetworkError, trace_program
 from bench.training.runs import network_builder
 from bench.training.stacked import Method, explain_refusal, train_block
-from bench.training.stacked.block import IMAGE_SHAPE, prepare_block
+from bench.training.stacked.block import IMAGE_SHAPE, forget_blocks, prepare_block
 from bench.training.stacked.draws import EpochDraws
 from bench.training.stacked.forwards import FORWARDS
+from bench.training.stacked.graphs import WARM_UPS, Body, Recorder
 from bench.training.stacked.masks import Masks, _mix
 from bench.training.stacked.stack import Stack, float32_products
 from bench.training.stacked.state import State, lay_out
@@ -334,6 +335,28 @@ def test_a_block_is_loaded_again_as_if_it_were_new(digits: Images) -> None:
     train_seeds(digits, [12, 13], recipe=recipe, build=Global)
     again = train_seeds(digits, [11], recipe=recipe, build=Global)
     assert without_seconds(first[0]) == without_seconds(again[0])
+
+
+@pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), SGD(), Adam()])
+def test_the_trial_runs_of_a_recording_leave_no_trace(
+    optimizer: SGD | Adam, digits: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU's recorder runs each body first, more often than a short training has steps."""
+    recipe = dataclasses.replace(
+        PLAIN, optimizer=optimizer, batch_size=96, epochs=1, averaging=EMA(decay=0.9)
+    )
+    expected = train_seeds(digits, [1, 2], recipe=recipe)
+
+    def record(_recorder: Recorder, body: Body) -> Body:
+        for _ in range(WARM_UPS):
+            body()
+        return body
+
+    forget_blocks()
+    monkeypatch.setattr(Recorder, "record", record)
+    found = train_seeds(digits, [1, 2], recipe=recipe)
+    forget_blocks()
+    assert [without_seconds(t) for t in found] == [without_seconds(t) for t in expected]
 
 
 def test_mistakes_are_those_of_the_window(digits: Images) -> None:

@@ -13,7 +13,8 @@ as much again for positions, 4 x 4,640 of the four blocks after it and 784 pixel
 columns, 71,000 more. That is 519 kB an image and 66 MB a seed: 4.3 GB at K = 64. The largest value
 in flight beside it, the gradient of 41,472 columns an image, takes 1.4 GB and its two sums as much
 again; the evaluation, 500 images of each seed without gradients, 5.3 GB of columns and 2 GB of maps
-in the same pool. Less than 10 GB at K = 64, and half of it in bfloat16.
+in the same pool. Less than 10 GB at K = 64, and half of it in bfloat16; counted, not measured. The
+blocks of the last two iterations are kept, each with its own.
 """
 
 from __future__ import annotations

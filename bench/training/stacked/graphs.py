@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 Body = Callable[[], None]
-_WARM_UPS = 3
+WARM_UPS = 3
 """Runs before a capture, in which libraries set themselves up and optimisers make their state."""
 
 
@@ -31,7 +31,7 @@ class Recorder:
             return body
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
-            for _ in range(_WARM_UPS):
+            for _ in range(WARM_UPS):
                 body()
         self._stream.synchronize()
         graph = torch.cuda.CUDAGraph()

@@ -22,7 +22,7 @@ from bench.training.optimizers import build_optimizer
 from bench.training.programs import Program
 from bench.training.stacked.draws import EpochDraws
 from bench.training.stacked.forwards import FORWARDS, Forward
-from bench.training.stacked.graphs import Body, Recorder
+from bench.training.stacked.graphs import WARM_UPS, Body, Recorder
 from bench.training.stacked.masks import Masks
 from bench.training.stacked.state import Layout, State
 from bench.training.streams import derive_seed
@@ -123,15 +123,13 @@ class Stack:
         self._parameters = self._state.parameters()
         self._parameters.grad = torch.zeros_like(self._parameters)
         rates = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=self._steps)
-        self._rates = torch.tensor(rates, device=device)
+        self._rates = _tabulate(rates, device)
         self._optimizer = build_optimizer(recipe.optimizer, [self._parameters], rate=rates[0])
         self._rate = torch.zeros((), device=device)
         self._optimizer.param_groups[0].update(lr=self._rate, capturable=True)
         if recipe.averaging is not None:
-            self._average_weights = torch.tensor(
-                _weigh_steps(recipe.averaging, epochs=recipe.epochs, steps=self._steps),
-                device=device,
-            )
+            weights = _weigh_steps(recipe.averaging, epochs=recipe.epochs, steps=self._steps)
+            self._average_weights = _tabulate(weights, device)
         self._index = torch.zeros(width, self._batch, dtype=torch.int64, device=device)
         self._uniform = torch.zeros(width, self._batch, 5, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
@@ -265,6 +263,11 @@ def _cross_entropy(scores: Tensor, labels: Tensor, *, smoothing: float = 0.0) ->
     flat = scores.float().flatten(0, 1)
     losses = F.cross_entropy(flat, labels.flatten(), reduction="none", label_smoothing=smoothing)
     return losses.view_as(labels)
+
+
+def _tabulate(values: list[float], device: torch.device) -> Tensor:
+    """Return a value for each step, and for those that recording tries after a short training."""
+    return torch.tensor(values + values[-1:] * (2 * WARM_UPS), device=device)
 
 
 def _weigh_steps(averaging: Averaging, *, epochs: int, steps: int) -> list[float]:
