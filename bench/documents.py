@@ -12,11 +12,12 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 from bench.challenges import MNIST
 from bench.commands.judge import write_markdown
 from bench.evidence import Evidence, run_holds, select_evidence
-from bench.figures import format_accuracy, format_percent
+from bench.figures import format_accuracy, format_percent, format_seconds
 from bench.findings import ClaimComparison, compare_claim
 from bench.iterations import Iteration, list_iterations
 from bench.ledger import ledger_path, read_ledger
@@ -26,28 +27,28 @@ DOCUMENTS = ("README.md", "docs/reproduction.md")
 
 
 def write_verdicts(ledger: Path) -> str:
-    """Return the verdict table of all iterations."""
-    return write_markdown(
-        [verdict for _, verdicts in _judge_ledger(ledger) for verdict in verdicts]
-    )
+    """Return the verdict of each iteration under the conditions with the most runs."""
+    return write_markdown([verdicts[0] for _, verdicts in _judge_ledger(ledger)])
 
 
 def write_claims(ledger: Path) -> str:
     """Return what was claimed of one run beside the best epochs of our seeds."""
     rows = [
-        "| iteration | best accuracy | claimed | lowest seed | highest | deviation | typical? |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| iteration | engine | best accuracy | claimed | lowest seed | highest | deviation "
+        "| typical? |",
+        f"|{' --- |' * 8}",
     ]
     for iteration, evidence in _list_evidence(ledger):
         if iteration.narrative.claim is not None:
             comparisons = compare_claim(evidence, iteration.narrative.claim)
-            rows += [_write_claim(iteration, comparison) for comparison in comparisons]
+            engine = evidence.conditions.engine
+            rows += [_write_claim(iteration, engine, comparison) for comparison in comparisons]
     return "\n".join(rows)
 
 
 def write_runs(ledger: Path) -> str:
     """Return the final window of every run."""
-    rows = ["| iteration | seed | last three epochs | holds |", "| --- | --- | --- | --- |"]
+    rows = ["| iteration | engine | seed | last three epochs | holds |", f"|{' --- |' * 5}"]
     for iteration, evidence in _list_evidence(ledger):
         for run in evidence.runs:
             final = ", ".join(
@@ -55,7 +56,19 @@ def write_runs(ledger: Path) -> str:
                 for epoch in run.epochs[-MNIST.window :]
             )
             holds = "yes" if run_holds(run, MNIST) else "no"
-            rows.append(f"| {iteration.name} | {run.seed} | {final} | {holds} |")
+            cells = (iteration.name, run.conditions.engine, str(run.seed), final, holds)
+            rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def write_times(ledger: Path) -> str:
+    """Return how long the runs took, each by the clock beside the others that ran with it."""
+    rows = ["| iteration | engine | runs | median run | all runs |", f"|{' --- |' * 5}"]
+    for iteration, evidence in _list_evidence(ledger):
+        seconds = [run.wall_seconds for run in evidence.runs]
+        figures = (format_seconds(median(seconds)), format_seconds(sum(seconds)))
+        cells = (iteration.name, evidence.conditions.engine, str(len(seconds)), *figures)
+        rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
@@ -63,6 +76,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "verdicts": write_verdicts,
     "claims": write_claims,
     "runs": write_runs,
+    "times": write_times,
 }
 
 
@@ -122,7 +136,7 @@ def _list_evidence(ledger: Path) -> list[tuple[Iteration, Evidence]]:
     ]
 
 
-def _write_claim(iteration: Iteration, comparison: ClaimComparison) -> str:
+def _write_claim(iteration: Iteration, engine: str, comparison: ClaimComparison) -> str:
     best = comparison.best
     figures = ["-", "-", "-"]
     if best is not None:
@@ -130,7 +144,7 @@ def _write_claim(iteration: Iteration, comparison: ClaimComparison) -> str:
         figures = [format_percent(best.lowest), format_percent(best.highest), deviation]
     claimed = format_percent(comparison.claimed)
     typical = {"HOLDS": "yes", "FAILS": "no"}.get(comparison.answer, "undecided")
-    cells = (iteration.name, comparison.measure, claimed, *figures, typical)
+    cells = (iteration.name, engine, comparison.measure, claimed, *figures, typical)
     return f"| {' | '.join(cells)} |"
 
 
