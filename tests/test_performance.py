@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from perf import compare, measure_ratio, write_page
 from perf.__main__ import main as perform
-from perf.engines import parse_engines, settle_loader_workers
+from perf.engines import default_engines, parse_engines, settle_loader_workers
 from perf.measure_memory import list_descendants, read_peak
 from perf.measure_ratio import find_ratios, interleave
 from perf.picture import choose_ticks, draw_seeds, spread_labels
@@ -34,6 +34,7 @@ from perf.stored import (
 )
 
 from bench.errors import BenchError
+from bench.training import stacked
 
 ROOT = Path(__file__).parent.parent
 HOST = Host(
@@ -215,14 +216,16 @@ def test_ratios_are_printed_and_their_timings_stored(
 ) -> None:
     """Whole commands are replaced by known times: 60 s a plain run, 20 s for a run a core."""
 
-    def time_known(plan: Sequence[tuple[str, int]], *, epochs: int) -> tuple[Timing, ...]:
+    def time_known(
+        plan: Sequence[tuple[str, int]], *, epochs: int, time_one: object
+    ) -> tuple[Timing, ...]:
         return tuple(
             Timing(engine=engine, workers=seeds, runs=seeds, seconds=60.0 if seeds == 1 else 20.0)
             for engine, seeds in plan
         )
 
     monkeypatch.setattr(measure_ratio, "time_each", time_known)
-    monkeypatch.setattr(measure_ratio, "count_workers", {"plain": 1, "native": 4}.__getitem__)
+    monkeypatch.setattr(measure_ratio, "count_runs", {"plain": 1, "native": 4}.__getitem__)
     monkeypatch.setattr(measure_ratio, "settle_loader_workers", lambda engines: None)
     output = tmp_path / "ratio.json"
 
@@ -242,6 +245,17 @@ def test_a_command_trains_real_mnist_into_a_folder_of_its_own(tmp_path: Path) ->
     assert f" --ledger {tmp_path / 'ledger'} --page {tmp_path / 'index.html'}" in command
 
 
+def test_a_gpu_is_measured_with_a_whole_block(tmp_path: Path) -> None:
+    """The same command with another device; the plain engine trains one run there too."""
+    assert default_engines("cuda") == "plain,stacked"
+    assert interleave(["plain", "stacked"], 1) == [("plain", 1), ("stacked", stacked.WIDTH)]
+    command = " ".join(
+        compose("stacked", seeds=stacked.WIDTH, epochs=1, folder=tmp_path, device="cuda")
+    )
+    assert f" --engine stacked --workers 1 --seeds {stacked.WIDTH} " in command
+    assert " --device cuda " in command
+
+
 def test_a_command_that_fails_is_one_line() -> None:
     with pytest.raises(BenchError, match=r"with the eager engine: .*'--epochs': 0 is not"):
         time_run("eager", seeds=1, epochs=0)
@@ -254,7 +268,7 @@ def test_engines_are_interleaved_to_and_fro() -> None:
 
 def test_engines_are_those_that_train_on_a_cpu() -> None:
     assert parse_engines("eager, plain,eager") == ("eager", "plain")
-    with pytest.raises(BenchError, match="no such engine; choose from plain, eager, native"):
+    with pytest.raises(BenchError, match="no such engine; choose from plain, eager, native, stacked"):
         parse_engines("plain,quick")
 
 
@@ -320,7 +334,7 @@ STEPS = Steps(
 def plant_results(folder: Path) -> None:
     """Write one result of every kind."""
     short = make_timings(("plain", 1, 30.0), ("eager", 2, 10.0))
-    for name in ("ratio", "ratio_whole", "seeds"):
+    for name in ("ratio", "ratio_whole", "ratio_whole_gpu", "seeds"):
         write_result(folder / f"{name}.json", short)
     write_result(
         folder / "memory.json",

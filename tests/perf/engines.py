@@ -21,7 +21,7 @@ PLAIN = "plain"
 
 ITERATION = "iteration_4"
 CPU_ENGINES = ("plain", "eager", "native")
-"""What the GPU engine gives is measured by `--gpu-probe`."""
+GPU_ENGINES = ("plain", "stacked")
 
 
 def find_refusal(engine: str, iteration: Iteration) -> str | None:
@@ -31,12 +31,12 @@ def find_refusal(engine: str, iteration: Iteration) -> str | None:
     )
 
 
-def settle_loader_workers(engines: Sequence[str]) -> None:
+def settle_loader_workers(engines: Sequence[str], device: str = "cpu") -> None:
     """Measure once how many loader workers the plain engine wants, so that no timed run does."""
     if PLAIN not in engines or os.environ.get(LOADER_WORKERS) is not None:
         return
     (iteration,) = select_iterations((ITERATION,))
-    training, _ = place_dataset(load_dataset("mnist", find_mnist(None)), torch.device("cpu"))
+    training, _ = place_dataset(load_dataset("mnist", find_mnist(None)), torch.device(device))
     best, milliseconds = choose_loader_workers(
         network_builder(iteration), iteration.recipe, training, cores=count_cores()
     )
@@ -49,21 +49,30 @@ def parse_engines(text: str) -> tuple[str, ...]:
     """Return the engines of `plain,native`.
 
     Raises:
-        BenchError: one of them does not train on a CPU.
+        BenchError: one of them does not exist.
     """
     engines = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for engine in engines:
-        if engine not in CPU_ENGINES:
-            known = ", ".join(CPU_ENGINES)
+        if engine not in ENGINES:
+            known = ", ".join(ENGINES)
             raise BenchError(f"--engines {engine}: no such engine; choose from {known}")
     return engines
 
 
-def default_engines() -> str:
-    """Return the engines that train on a CPU, the plain one first: ratios are to the first."""
-    return ",".join(CPU_ENGINES)
+def default_engines(device: str = "cpu") -> str:
+    """Return the engines that are made for a device, the plain one first: ratios are to it."""
+    return ",".join(GPU_ENGINES if device == "cuda" else CPU_ENGINES)
 
 
 def count_workers(engine: str) -> int:
-    """Return how many runs an engine trains at once: the plain one one, the others one a core."""
-    return 1 if engine == PLAIN else count_cores()
+    """Return the processes that train: one for a whole machine or a GPU, else one a core."""
+    return 1 if engine in (PLAIN, *GPU_ENGINES) else count_cores()
+
+
+def count_runs(engine: str) -> int:
+    """Return how many runs an engine trains at once."""
+    default = ENGINES[engine].default_block
+    if default is None:
+        return count_workers(engine)
+    (iteration,) = select_iterations((ITERATION,))
+    return default(build_network(iteration), iteration.recipe, torch.device("cuda"))

@@ -17,18 +17,22 @@ from perf.stored import PERF, Timing, count
 WHOLE_EPOCHS = 15
 
 
-def compose(engine: str, *, seeds: int, epochs: int, folder: Path) -> list[str]:
+def compose(
+    engine: str, *, seeds: int, epochs: int, folder: Path, device: str = "cpu"
+) -> list[str]:
     """Return the command that trains so many seeds with an engine."""
     return [
         *(sys.executable, "-m", "bench", "run", ITERATION, "--engine", engine),
         *("--workers", str(count_workers(engine)), "--seeds", str(seeds)),
-        *("--epochs", str(epochs), "--dataset", "mnist", "--device", "cpu"),
+        *("--epochs", str(epochs), "--dataset", "mnist", "--device", device),
         *("--ledger", str(folder / "ledger"), "--page", str(folder / "index.html")),
     ]
 
 
 @contextmanager
-def start(engine: str, *, seeds: int, epochs: int) -> Iterator[subprocess.Popen[bytes]]:
+def start(
+    engine: str, *, seeds: int, epochs: int, device: str = "cpu"
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start a command and, at the end of the block, wait for it.
 
     Raises:
@@ -36,7 +40,9 @@ def start(engine: str, *, seeds: int, epochs: int) -> Iterator[subprocess.Popen[
     """
     with tempfile.TemporaryDirectory(prefix="bench-perf-") as name:
         printed = Path(name) / "printed.txt"
-        command = compose(engine, seeds=seeds, epochs=epochs, folder=Path(name))
+        command = compose(
+            engine, seeds=seeds, epochs=epochs, folder=Path(name), device=device
+        )
         with (
             printed.open("wb") as file,
             subprocess.Popen(
@@ -49,10 +55,10 @@ def start(engine: str, *, seeds: int, epochs: int) -> Iterator[subprocess.Popen[
             raise BenchError(f"bench run with the {engine} engine: {lines[-1]}")
 
 
-def time_run(engine: str, *, seeds: int, epochs: int) -> Timing:
+def time_run(engine: str, *, seeds: int, epochs: int, device: str = "cpu") -> Timing:
     """Return the wall time of a whole command: start-up, compilation, evaluation, page and all."""
     begun = time.perf_counter()
-    with start(engine, seeds=seeds, epochs=epochs):
+    with start(engine, seeds=seeds, epochs=epochs, device=device):
         pass
     seconds = round(time.perf_counter() - begun, 2)
     return Timing(engine=engine, workers=count_workers(engine), runs=seeds, seconds=seconds)

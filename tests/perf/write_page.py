@@ -86,6 +86,13 @@ def write_whole(results: Path) -> str:
     return _write_timings(results / "ratio_whole.json", "nox -s perf -- --ratio --whole")
 
 
+def write_gpu_ratio(results: Path) -> str:
+    """Return the same of whole runs on a GPU."""
+    return _write_timings(
+        results / "ratio_whole_gpu.json", "nox -s perf -- --ratio --whole --device cuda"
+    )
+
+
 def _write_timings(path: Path, command: str) -> str:
     if not path.exists():
         return _not_measured(command)
@@ -326,6 +333,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "memory": write_memory,
     "judge": write_judge,
     "gpu": write_gpu,
+    "gpu-ratio": write_gpu_ratio,
 }
 BASELINE_BLOCKS: dict[str, Callable[[Path], str]] = {
     "start-up": write_start_up,
