@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,9 +11,9 @@ from types import SimpleNamespace
 
 import click
 import pytest
-from perf import compare, measure_ratio, write_page
+from perf import compare, engines, measure_ratio, write_page
 from perf.__main__ import main as perform
-from perf.engines import MODULES, offered_engines, select_engine
+from perf.engines import parse_engines, select_engine
 from perf.measure_memory import list_descendants, read_peak
 from perf.measure_ratio import find_ratios, interleave
 from perf.picture import choose_ticks, draw_seeds, spread_labels
@@ -31,6 +32,7 @@ from perf.stored import (
     read_result,
     write_result,
 )
+from planted_runs import LATEST
 
 from bench.errors import BenchError
 
@@ -55,7 +57,8 @@ def make_run(
     return Benchmarks(
         host=host,
         benchmarks={
-            name: Benchmark(seconds=each / 100, relative=each) for name, each in relative.items()
+            name: Benchmark(seconds=each / 100, reference_seconds=0.01, relative=each)
+            for name, each in relative.items()
         },
         skipped=skipped or {},
     )
@@ -100,15 +103,27 @@ def test_a_regression_fails_with_one_line(
     assert compare_planted(tmp_path, run, baseline) == 1
 
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("perf: judge: 30 % slower than the baseline, more than 20 %")
+    assert line.startswith("perf: judge: 30 % slower than the baseline, more than 25 %")
 
 
 def test_a_busy_machine_is_no_regression(tmp_path: Path) -> None:
     """Twice the seconds, but of the reference workload as well."""
     slow = Benchmarks(
-        host=HOST, benchmarks={"judge": Benchmark(seconds=0.2, relative=10.0)}, skipped={}
+        host=HOST,
+        benchmarks={"judge": Benchmark(seconds=0.2, reference_seconds=0.02, relative=10.0)},
+        skipped={},
     )
     assert compare_planted(tmp_path, slow, make_run(judge=10.0)) == 0
+
+
+@pytest.mark.parametrize(("seconds", "relative"), [(0.1, 15.0), (0.15, 10.0)])
+def test_a_regression_shows_in_the_fastest_and_in_the_median_round(
+    tmp_path: Path, seconds: float, relative: float
+) -> None:
+    """One of them alone is the machine."""
+    uneven = Benchmark(seconds=seconds, reference_seconds=0.01, relative=relative)
+    run = Benchmarks(host=HOST, benchmarks={"judge": uneven})
+    assert compare_planted(tmp_path, run, make_run(judge=10.0)) == 0
 
 
 def test_the_threshold_can_be_chosen(tmp_path: Path) -> None:
@@ -192,7 +207,9 @@ def test_of_a_report_the_fastest_round_and_the_median_ratio_are_kept() -> None:
 
     run = compare.condense(report)
 
-    assert run.benchmarks == {"judge[1,000]": Benchmark(seconds=0.01, relative=10.0)}
+    assert run.benchmarks == {
+        "judge[1,000]": Benchmark(seconds=0.01, reference_seconds=0.002, relative=10.0)
+    }
     assert run.skipped == {"page": "no reason"}
 
 
@@ -252,18 +269,30 @@ def test_engines_are_interleaved_to_and_fro() -> None:
 
 
 def test_the_engine_is_an_option_where_there_is_one() -> None:
-    option = click.Option(["--engine"], type=click.Choice(["auto", "plain", "eager"]))
-    assert select_engine("plain", [option]) == ["--engine", "plain"]
-    with pytest.raises(BenchError, match="no such engine; choose from auto, plain, eager"):
-        select_engine("quick", [option])
-
-    other = SimpleNamespace(opts=["--seeds"])
-    assert offered_engines([other]) == ("eager",)
-    assert select_engine("eager", [other]) == []
+    assert select_engine("plain", [click.Option(["--engine"])]) == ["--engine", "plain"]
+    assert select_engine("eager", [click.Option(["--seeds"])]) == []
 
 
-def test_the_eager_engine_is_the_loop() -> None:
-    assert MODULES["eager"] == "bench.training.loop"
+def test_an_engine_that_is_not_here_is_refused() -> None:
+    assert parse_engines("eager, eager") == ("eager",)
+    with pytest.raises(BenchError, match=r"--engines quick: no such engine; choose from .*eager"):
+        parse_engines("eager,quick")
+
+
+def test_an_engine_of_the_table_trains_one_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table's engines train blocks of seeds, and may refuse a network."""
+    called: list[dict[str, object]] = []
+    entry = SimpleNamespace(
+        train=lambda *_build_and_recipe, **options: called.append(options),
+        explain_refusal=lambda *_network_recipe_device: "needs a CUDA device",
+    )
+    monkeypatch.setattr(engines, "read_table", lambda: {"stacked": entry, "eager": None})
+
+    engines.make_train("stacked")("build", "recipe", seed=3, window=1)
+
+    assert called == [{"seeds": (3,), "width": 1, "report": None, "window": 1}]
+    assert engines.explain_refusal("stacked", LATEST) == "needs a CUDA device"
+    assert engines.default_engines(LATEST) == "eager"
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="peaks are read from /proc")
@@ -321,7 +350,12 @@ def plant_results(folder: Path) -> None:
         folder / "judge.json",
         JudgeCosts(host=HOST, hashing_seconds=0.5, skipping_seconds=0.8, judgings=(judging,)),
     )
-    (folder / "gpu_probe.json").write_text('{"gpu": "Example", "rows": [{"seeds": 8, "s": 1.5}]}')
+    case = {"method": "grouped", "width": 8, "precision": "fp32", "steps": 50}
+    rows = [
+        {"case": case, "step_milliseconds": 1.5, "runs_a_minute": 1234.5, "failure": None},
+        {"case": case, "failure": "OutOfMemoryError"},
+    ]
+    (folder / "gpu_probe.json").write_text(json.dumps({"device": "Example GPU", "rows": rows}))
 
 
 def test_every_block_of_the_page_shows_its_result(tmp_path: Path) -> None:
@@ -329,7 +363,7 @@ def test_every_block_of_the_page_shows_its_result(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     names = (*write_page.BLOCKS, *write_page.BASELINE_BLOCKS)
     document.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names))
-    benchmark = Benchmark(seconds=0.05, relative=20.0, clock_seconds=0.06)
+    benchmark = Benchmark(seconds=0.05, reference_seconds=0.0025, relative=20.0, clock_seconds=0.06)
     write_result(
         tmp_path / "baselines" / "one.json",
         Benchmarks(host=HOST, benchmarks={write_page.HELP: benchmark}),
@@ -342,7 +376,8 @@ def test_every_block_of_the_page_shows_its_result(tmp_path: Path) -> None:
     assert "plain 30 s for 1 seed, eager 10 s for 2 seeds](performance.svg)" in text
     assert "| worker, eager engine | 700 MiB | 400 MiB |" in text
     assert "| 1,000 | 9 MB | text | 0.50 s | 500 µs | 58 MiB |" in text
-    assert "| 8 | 1.5 |" in text
+    assert "| grouped | 8 | fp32 | 1.50 ms | - | 1,234.5 | - |" in text
+    assert "| grouped | 8 | fp32 | OutOfMemoryError | - | - | - |" in text
     assert "answers in 0.06 s by the clock on Example CPU with 2 cores" in text
     assert "Not measured yet" not in text
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from bench.challenges import MNIST
 from bench.commands.judge import judge_each
 from bench.commands.options import read_selection
 from bench.datasets import load_mnist
-from bench.errors import BenchError
 from bench.iterations import MODELS, Iteration, change_epochs, list_iterations, read_iteration
 from bench.report.page import render_page
 from bench.training.loop import ResidentImages, evaluate, place_dataset
@@ -29,7 +29,7 @@ from bench.training.runs import network_builder
 from bench.verdict import judge_all
 from models.recipe import Affine
 from perf.conftest import Repeat, cpu_seconds
-from perf.engines import list_engines, load_train
+from perf.engines import explain_refusal, make_train, read_table
 from perf.measure_judge import plant_ledger, plant_models
 
 ITERATION = read_iteration(MODELS / "iteration_4.py")
@@ -38,7 +38,7 @@ CLOCK_ROUNDS = 10
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.benchmark(timer=cpu_seconds, warmup=False, disable_gc=True)
-each_engine = pytest.mark.parametrize("engine", list_engines())
+each_engine = pytest.mark.parametrize("engine", list(read_table()))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,19 +80,22 @@ def take(images: ResidentImages, count: int) -> ResidentImages:
     )
 
 
-def train_epoch(engine: str, *, training: ResidentImages, validation: ResidentImages) -> Any:
-    """Train iteration 4 for an epoch of these images; skip where the engine cannot run."""
-    try:
-        return load_train(engine)(
-            network_builder(ITERATION),
-            change_epochs(ITERATION, epochs=1).recipe,
-            training=training,
-            validation=validation,
-            seed=0,
-            window=1,
-        )
-    except BenchError as error:
-        pytest.skip(str(error))
+def prepare_epoch(
+    engine: str, *, training: ResidentImages, validation: ResidentImages
+) -> Callable[[], Any]:
+    """Return what trains iteration 4 for an epoch; skip where the engine cannot."""
+    refusal = explain_refusal(engine, ITERATION)
+    if refusal:
+        pytest.skip(refusal)
+    train, recipe = make_train(engine), change_epochs(ITERATION, epochs=1).recipe
+    return lambda: train(
+        network_builder(ITERATION),
+        recipe,
+        training=training,
+        validation=validation,
+        seed=0,
+        window=1,
+    )
 
 
 @each_engine
@@ -101,7 +104,7 @@ def test_ten_training_steps(
 ) -> None:
     """Ten batches of 128 images, with building the network and scoring one image."""
     training, validation = take(mnist[0], 10 * BATCH), take(mnist[1], 1)
-    repeat(lambda: train_epoch(engine, training=training, validation=validation), 10)
+    repeat(prepare_epoch(engine, training=training, validation=validation), 10)
 
 
 @each_engine
@@ -110,7 +113,7 @@ def test_tenth_of_an_epoch(
 ) -> None:
     """6,000 images of MNIST for training and 1,000 for validation."""
     training, validation = take(mnist[0], 6_000), take(mnist[1], 1_000)
-    repeat(lambda: train_epoch(engine, training=training, validation=validation), 4)
+    repeat(prepare_epoch(engine, training=training, validation=validation), 4)
 
 
 def test_augmentation(repeat: Repeat, mnist: tuple[ResidentImages, ResidentImages]) -> None:

@@ -1,80 +1,85 @@
 """The engines that this checkout has, for benchmarks and for `bench run --engine`.
 
-An engine is a module whose `train` takes what `bench.training.loop.train` takes.
-One whose module is not there is not measured; one that cannot run here says why itself.
+They are those of the table `bench.training.engines.ENGINES`; a checkout without it has the eager
+engine alone, and `bench run` no option.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import torch
 
 from bench.commands.run import command as run_command
 from bench.errors import BenchError
+from bench.iterations import Iteration
 from bench.training.devices import count_cores
+from bench.training.loop import train as train_eagerly
+from bench.training.runs import network_builder
 
-MODULES = {
-    "eager": "bench.training.loop",
-    "plain": "bench.training.plain",
-    "native": "bench.training.native",
-}
-"""On a CPU; what the GPU engine gives is measured by `--gpu-probe`."""
+TABLE = "bench.training.engines"
+EAGER, PLAIN = "eager", "plain"
+"""The plain engine is what a user would write without Drilldown; it trains one run at a time."""
 
-PLAIN = "plain"
-"""What a user would write without Drilldown: it trains one run at a time."""
+CPU = torch.device("cpu")
 
 
-def list_engines() -> list[str]:
-    """Return the names of the engines whose modules are here."""
-    return [name for name, module in MODULES.items() if importlib.util.find_spec(module)]
+def read_table() -> dict[str, Any]:
+    """Return the engines of this checkout by name; what they are is not known where none is."""
+    if importlib.util.find_spec(TABLE) is None:
+        return {EAGER: None}
+    table: dict[str, Any] = importlib.import_module(TABLE).ENGINES
+    return table
 
 
-def load_train(engine: str) -> Callable[..., Any]:
-    """Return the function that trains one network with an engine."""
-    train: Callable[..., Any] = importlib.import_module(MODULES[engine]).train
+def explain_refusal(engine: str, iteration: Iteration) -> str | None:
+    """Return why an engine cannot train an iteration on this machine's CPU, if so."""
+    entry = read_table()[engine]
+    if entry is None:
+        return None
+    refusal: str | None = entry.explain_refusal(network_builder(iteration)(), iteration.recipe, CPU)
+    return refusal
+
+
+def make_train(engine: str) -> Callable[..., Any]:
+    """Return what trains one network as `bench.training.loop.train` does, with an engine."""
+    entry = read_table()[engine]
+    if entry is None:
+        return train_eagerly
+
+    def train(*arguments: Any, seed: int, **options: Any) -> Any:
+        return entry.train(*arguments, seeds=(seed,), width=1, report=None, **options)
+
     return train
+
+
+def default_engines(iteration: Iteration) -> str:
+    """Return the engines that can train on this CPU, the plain one first: ratios are to it."""
+    able = [engine for engine in read_table() if explain_refusal(engine, iteration) is None]
+    return ",".join(sorted(able, key=lambda engine: engine != PLAIN))
 
 
 def parse_engines(text: str) -> tuple[str, ...]:
     """Return the engines of `plain,native`.
 
     Raises:
-        BenchError: `bench run` of this checkout does not have one of them.
+        BenchError: this checkout does not have one of them.
     """
     engines = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for engine in engines:
-        select_engine(engine)
+        if engine not in read_table():
+            raise BenchError(
+                f"--engines {engine}: no such engine; choose from {', '.join(read_table())}"
+            )
     return engines
 
 
-def default_engines() -> str:
-    """Return all engines that can be chosen, the plain one first: ratios are to the first."""
-    names = sorted(list_engines(), key=lambda name: name != PLAIN)
-    return ",".join(name for name in names if name in offered_engines())
-
-
-def offered_engines(options: Iterable[Any] | None = None) -> tuple[str, ...]:
-    """Return the choices of `bench run --engine`; without that option there is one engine."""
-    for option in run_command.params if options is None else options:
-        if "--engine" in option.opts:
-            return tuple(getattr(option.type, "choices", ()))
-    return ("eager",)
-
-
-def select_engine(engine: str, options: Iterable[Any] | None = None) -> list[str]:
-    """Return the arguments that make `bench run` use an engine.
-
-    Raises:
-        BenchError: it does not have it.
-    """
-    options = list(run_command.params if options is None else options)
-    offered = offered_engines(options)
-    if engine not in offered:
-        raise BenchError(
-            f"--engines {engine}: bench run has no such engine; choose from {', '.join(offered)}"
-        )
+def select_engine(engine: str, options: Sequence[Any] | None = None) -> list[str]:
+    """Return the arguments that make `bench run` use an engine; none where it has no choice."""
+    options = run_command.params if options is None else options
     has_option = any("--engine" in option.opts for option in options)
     return ["--engine", engine] if has_option else []
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from perf.engines import default_engines, parse_engines
-from perf.runs import start
+from perf.runs import ITERATION, start
 from perf.stored import PERF, RESULTS, Memory, describe_host, write_result
 
 POLL_SECONDS = 0.02
@@ -33,7 +33,7 @@ print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM"
 def main(arguments: Sequence[str]) -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(prog="python tests/perf --memory", description=__doc__)
-    parser.add_argument("--engines", default=default_engines(), help="[%(default)s]")
+    parser.add_argument("--engines", default=default_engines(ITERATION), help="[%(default)s]")
     parser.add_argument("--output", type=Path, default=RESULTS / "memory.json")
     options = parser.parse_args(arguments)
     if not Path("/proc/self/status").exists():

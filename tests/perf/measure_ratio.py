@@ -22,7 +22,7 @@ from perf.stored import RESULTS, Timings, describe_host, write_result
 def main(arguments: Sequence[str]) -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(prog="python tests/perf --ratio", description=__doc__)
-    parser.add_argument("--engines", default=default_engines(), help="[%(default)s]")
+    parser.add_argument("--engines", default=default_engines(ITERATION), help="[%(default)s]")
     parser.add_argument("--repetitions", type=int, help="[3, with --whole 1]")
     parser.add_argument("--epochs", type=int, default=1, help="of a run [%(default)s]")
     parser.add_argument("--whole", action="store_true", help="runs of 15 epochs, once")
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     repetitions = options.repetitions or (1 if options.whole else 3)
     measured = Timings(
         host=describe_host(),
-        iteration=ITERATION,
+        iteration=ITERATION.name,
         epochs=epochs,
         timings=time_each(interleave(engines, repetitions), epochs=epochs),
     )

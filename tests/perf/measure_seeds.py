@@ -14,7 +14,7 @@ from perf.stored import RESULTS, Timings, describe_host, write_result
 def main(arguments: Sequence[str]) -> None:
     """Measure, print and store."""
     parser = argparse.ArgumentParser(prog="python tests/perf --seeds-curve", description=__doc__)
-    parser.add_argument("--engines", default=default_engines(), help="[%(default)s]")
+    parser.add_argument("--engines", default=default_engines(ITERATION), help="[%(default)s]")
     parser.add_argument("--seeds", type=int, nargs="+", default=(1, 2, 4, 8), help="[1 2 4 8]")
     parser.add_argument("--epochs", type=int, default=1, help="of a run [%(default)s]")
     parser.add_argument("--output", type=Path, default=RESULTS / "seeds.json")
@@ -23,7 +23,7 @@ def main(arguments: Sequence[str]) -> None:
     plan = [(engine, seeds) for seeds in options.seeds for engine in engines]
     measured = Timings(
         host=describe_host(),
-        iteration=ITERATION,
+        iteration=ITERATION.name,
         epochs=options.epochs,
         timings=time_each(plan, epochs=options.epochs),
     )

@@ -11,17 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.iterations import MODELS, read_iteration
 from perf.engines import count_workers, select_engine
 from perf.stored import PERF, Timing, count
 
-ITERATION = "iteration_4"
+ITERATION = read_iteration(MODELS / "iteration_4.py")
 WHOLE_EPOCHS = 15
 
 
 def compose(engine: str, *, seeds: int, epochs: int, folder: Path) -> list[str]:
     """Return the command that trains so many seeds with an engine."""
     return [
-        *(sys.executable, "-m", "bench", "run", ITERATION, *select_engine(engine)),
+        *(sys.executable, "-m", "bench", "run", ITERATION.name, *select_engine(engine)),
         *("--workers", str(count_workers(engine)), "--seeds", str(seeds)),
         *("--epochs", str(epochs), "--dataset", "mnist", "--device", "cpu"),
         *("--ledger", str(folder / "ledger"), "--page", str(folder / "index.html")),
