@@ -1,7 +1,8 @@
 """Run the benchmarks and compare them with the baseline of this kind of machine.
 
-A benchmark counts as slower when its processor time, in units of a reference workload that is
-timed just before every round, exceeds the baseline's by more than the threshold. Two kinds of
+A benchmark is slower when its processor time, in units of a reference workload that is timed just
+before every round, exceeds the baseline's by more than the threshold, in the fastest round as well
+as in the median one: what our code causes shows in both, and a busy machine seldom. Two kinds of
 machine are never compared: each has a baseline of its own, named by processor, cores and GPU. A
 benchmark that the baseline lacks, or that the run lacks, is an error too, unless it was skipped
 with a reason.
@@ -24,8 +25,8 @@ import msgspec
 from bench.errors import BenchError
 from perf.stored import BASELINES, PERF, Benchmark, Benchmarks, Host, read_result, write_result
 
-THRESHOLD = 20.0
-"""Per cent. Eight runs on two cores, with up to three other processes on them, were within 8 %."""
+THRESHOLD = 25.0
+"""Per cent."""
 
 DIGITS = 5
 """Significant digits that are stored of a time."""
@@ -79,6 +80,7 @@ def condense(report: dict[str, Any]) -> Benchmarks:
         benchmarks={
             each["name"].removeprefix("test_"): Benchmark(
                 seconds=_round(each["stats"]["min"]),
+                reference_seconds=_round(min(each["extra_info"]["references"])),
                 relative=_round(relate(each["stats"]["data"], each["extra_info"]["references"])),
                 clock_seconds=_round(each["extra_info"].get("clock_seconds")),
             )
@@ -136,8 +138,12 @@ def report(
 
 
 def find_change(now: Benchmark, before: Benchmark) -> float:
-    """Return by how many per cent a benchmark takes longer, in units of the reference workload."""
-    return 100.0 * (now.relative / before.relative - 1.0)
+    """Return by how many per cent a benchmark takes longer, in units of the reference workload.
+
+    The smaller of two changes: that of the fastest round, and that of the median one.
+    """
+    fastest = (now.seconds / now.reference_seconds) / (before.seconds / before.reference_seconds)
+    return 100.0 * (min(fastest, now.relative / before.relative) - 1.0)
 
 
 def find_regressions(run: Benchmarks, baseline: Benchmarks, threshold: float) -> Iterator[str]:

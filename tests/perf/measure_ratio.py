@@ -2,8 +2,8 @@
 
 Every repetition times `bench run iteration_4` on real MNIST once with each engine, the whole
 command from start-up to page: one run at a time with the plain engine, one run a core with the
-others, a whole block on a GPU. The order is reversed in every second repetition, so that a machine that becomes slower
-favours none.
+others, a whole block on a GPU. The order is reversed in every second repetition, so that a machine
+that becomes slower favours none.
 Start-up weighs more in a short run: `--whole` times runs of 15 epochs, as they are recorded.
 """
 

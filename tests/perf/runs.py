@@ -40,9 +40,7 @@ def start(
     """
     with tempfile.TemporaryDirectory(prefix="bench-perf-") as name:
         printed = Path(name) / "printed.txt"
-        command = compose(
-            engine, seeds=seeds, epochs=epochs, folder=Path(name), device=device
-        )
+        command = compose(engine, seeds=seeds, epochs=epochs, folder=Path(name), device=device)
         with (
             printed.open("wb") as file,
             subprocess.Popen(

@@ -44,14 +44,16 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         return "-".join(re.findall(r"[a-z0-9]+", " ".join(parts).lower()))
 
 
-class Benchmark(msgspec.Struct, frozen=True, kw_only=True):
+class Benchmark(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fastest round in seconds of processor time, and how long rounds take relatively.
 
     `relative` is the median over rounds of their time in units of the reference workload that was
-    timed just before. `clock_seconds` is the fastest of several by the clock, where a user waits.
+    timed just before; `reference_seconds` is the fastest of those. `clock_seconds` is the fastest
+    of several by the clock, where a user waits.
     """
 
     seconds: float
+    reference_seconds: float
     relative: float
     clock_seconds: float | None = None
 
@@ -141,7 +143,33 @@ class JudgeCosts(msgspec.Struct, frozen=True, kw_only=True):
     judgings: tuple[Judging, ...]
 
 
-Result = TypeVar("Result", Benchmarks, Timings, Steps, Memory, JudgeCosts)
+class ProbeCase(msgspec.Struct, frozen=True, kw_only=True):
+    """How the GPU engine trained: `width` seeds side by side by a method, in a precision."""
+
+    method: str
+    width: int
+    precision: str
+
+
+class ProbeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the GPU probe found of one case; a case that failed has its `failure` alone."""
+
+    case: ProbeCase
+    step_milliseconds: float | None = None
+    evaluation_milliseconds: float | None = None
+    runs_a_minute: float | None = None
+    peak_mebibytes: float | None = None
+    failure: str | None = None
+
+
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """What is shown of the file that `tests/perf/gpu_probe.py --output` writes."""
+
+    device: str
+    rows: tuple[ProbeRow, ...]
+
+
+Result = TypeVar("Result", Benchmarks, Timings, Steps, Memory, JudgeCosts, Probe)
 
 
 def describe_host(load: float | None = None) -> Host:

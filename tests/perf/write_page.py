@@ -11,12 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
-
-import msgspec
 
 from bench.documents import replace_block
-from bench.errors import BenchError
 from perf.measure_ratio import find_ratios
 from perf.picture import draw_seeds
 from perf.stored import (
@@ -26,6 +22,8 @@ from perf.stored import (
     Host,
     JudgeCosts,
     Memory,
+    Probe,
+    ProbeRow,
     Steps,
     Timing,
     Timings,
@@ -234,44 +232,37 @@ def write_judge(results: Path) -> str:
 
 
 def write_gpu(results: Path) -> str:
-    """Return what the GPU probe found: its scalars as a sentence, its first list as a table."""
+    """Return what the GPU probe found, a row a case."""
     path = results / "gpu_probe.json"
     if not path.exists():
         return (
             "No GPU has been measured yet. On a machine with one, this measures and stores it:\n\n"
             "```sh\nnox -s perf -- --gpu-probe\n```"
         )
-    found = _read_probe(path)
-    tables = [_tabulate(value) for value in found.values() if _is_table(value)]
-    scalars = [f"{key} {value}" for key, value in found.items() if _is_scalar(value)]
-    return "\n\n".join([*tables, *([f"{', '.join(scalars)}."] if scalars else [])])
+    found = read_result(path, Probe)
+    rows: list[tuple[str, ...]] = [
+        ("method", "seeds", "precision", "step", "evaluation", "runs per minute", "peak memory"),
+        ("---", "---:", "---", *("---:",) * 4),
+    ]
+    rows += [_list_case(row) for row in found.rows]
+    return f"{_write_table(rows)}\n\n{found.device}."
 
 
-def _read_probe(path: Path) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.DecodeError) as error:
-        raise BenchError(f"{path}: not what the GPU probe stores ({error})") from error
+def _list_case(row: ProbeRow) -> tuple[str, ...]:
+    named = (row.case.method, f"{row.case.width:,}", row.case.precision)
+    if row.failure is not None:
+        return (*named, row.failure, "-", "-", "-")
+    return (
+        *named,
+        _write_figure(row.step_milliseconds, ".2f", " ms"),
+        _write_figure(row.evaluation_milliseconds, ".1f", " ms"),
+        _write_figure(row.runs_a_minute, ",.1f", ""),
+        _write_figure(row.peak_mebibytes, ",.0f", " MiB"),
+    )
 
 
-def _is_scalar(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
-
-
-def _tabulate(rows: Sequence[dict[str, Any]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [tuple(_write_cell(row.get(name)) for name in names) for row in rows]
-    return _write_table([tuple(n.replace("_", " ") for n in names), ("---",) * len(names), *cells])
-
-
-def _write_cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+def _write_figure(figure: float | None, form: str, unit: str) -> str:
+    return "-" if figure is None else f"{figure:{form}}{unit}"
 
 
 def write_start_up(baselines: Path) -> str:
