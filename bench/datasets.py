@@ -20,7 +20,6 @@ from urllib.error import URLError
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 from bench.challenges import MNIST_DIGEST
@@ -69,7 +68,7 @@ def make_dataset(name: str, *tensors: Tensor, folder: Path | None = None) -> Dat
 
 
 def _pixel_statistics(images: Tensor) -> tuple[float, float]:
-    counts = np.bincount(images.numpy().ravel(), minlength=256)
+    counts = torch.bincount(images.flatten(), minlength=256).numpy()  # numpy's widens to 64 bits
     levels = np.arange(256) / 255.0
     mean = float(counts @ levels / counts.sum())
     variance = float(counts @ (levels - mean) ** 2 / counts.sum())
@@ -114,6 +113,8 @@ def load_embedded_digits() -> Dataset:
 
     Every fifth image is for validation (359); 1,438 are for training.
     """
+    from sklearn.datasets import load_digits  # a second of imports, for the digits alone
+
     bunch = load_digits()
     grey = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)
     large = np.kron(grey, np.ones((1, 3, 3), dtype=np.uint8))

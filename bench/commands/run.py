@@ -18,6 +18,7 @@ from bench.commands.options import find_ledger, iterations_argument, ledger_opti
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
+from bench.executors.startup import start_early
 from bench.figures import format_seconds
 from bench.iterations import change_epochs, select_iterations
 from bench.ledger import check_writable
@@ -143,6 +144,7 @@ def run(
     budget = parse_duration(time_budget) if time_budget is not None else None
     folder = find_ledger(ledger)
 
+    start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
     from bench.training.devices import choose_device
 

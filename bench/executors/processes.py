@@ -6,14 +6,12 @@ end with their parent: each watches one end of a pipe whose other end only the p
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import torch
 from msgspec import Struct
 
 from bench.errors import BenchError
+from bench.executors.startup import choose_context
 from bench.records import EpochScore, Run
 from bench.training.allocator import keep_freed_memory
 from bench.training.runs import Trainer, Unit
@@ -52,7 +51,7 @@ class WorkerPool:
     ) -> None:
         self.workers, self._threads = workers, threads
         self._dataset, self._folder, self._device = dataset, folder, device
-        self._context = _choose_context()
+        self._context = choose_context()
         self._units: dict[Future[list[Run]], Unit] = {}
         self._attempts: dict[tuple[str, tuple[int, ...]], int] = {}
         self._start()
@@ -144,15 +143,6 @@ def _name_seeds(unit: Unit) -> str:
 
 def _is_lost(future: Future[list[Run]]) -> bool:
     return future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
-
-
-def _choose_context() -> BaseContext:
-    """Prefer a fork server that has imported torch once; elsewhere spawn."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.training.runs"])
-    return context
 
 
 _worker: _Worker
