@@ -223,7 +223,9 @@ def test_over_budget_is_decided_after_one_run(tmp_path: Path) -> None:
 def test_a_spent_time_budget_starts_no_run(tmp_path: Path) -> None:
     """The runs in flight end, no other is started, and the way to go on is printed."""
     done = bench_run(
-        tmp_path, "--seeds", "90", "--time-budget", "1s", "--epochs", "1", iteration="iteration_4"
+        tmp_path,
+        *("--seeds", "90", "--time-budget", "1s", "--epochs", "1", "--workers", "1"),
+        iteration="iteration_4",
     )
     assert done.returncode == 0, done.stderr
     assert len(read_runs(tmp_path, "iteration_4")) < 90
@@ -295,18 +297,30 @@ def test_the_plain_engine_trains_and_names_itself(tmp_path: Path) -> None:
     [
         (("--engine", "plain", "--workers", "2"), "--workers 2: the plain engine trains one"),
         (("--engine", "eager", "--block", "8"), "--block 8: iteration_1 trains with the eager"),
-        (("--engine", "stacked"), "--engine stacked: "),
+        (("--engine", "native"), "--engine native: iteration_1: this engine cannot compile it"),
     ],
 )
 def test_what_an_engine_cannot_do_is_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
 ) -> None:
     """Exit code 2, the wrong value, what is wrong and what to do; nothing is trained."""
+    monkeypatch.setenv("CXX", "no-such-compiler")
     done = bench_run(tmp_path, "--seeds", "1", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith(f"bench: error: {message}")
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "ledger").exists()
+
+
+def test_seeds_are_trained_side_by_side_with_a_line_each(tmp_path: Path) -> None:
+    """Three seeds in blocks of two: the second block has an empty seat, and is as wide."""
+    arguments = ("--seeds", "3", "--epochs", "1", "--engine", "stacked", "--block", "2")
+    done = bench_run(tmp_path, *arguments, iteration="iteration_2")
+    assert done.returncode == 0, done.stderr
+    runs = read_runs(tmp_path, "iteration_2")
+    assert [run.seed for run in runs] == [0, 1, 2]
+    assert {(run.conditions.engine, run.conditions.block) for run in runs} == {("stacked", 2)}
+    assert len({run.epochs[0].training_loss for run in runs}) == 3
 
 
 def test_an_interrupted_plain_run_leaves_no_process(tmp_path: Path) -> None:
