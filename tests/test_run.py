@@ -221,10 +221,13 @@ def test_over_budget_is_decided_after_one_run(tmp_path: Path) -> None:
 
 
 def test_a_spent_time_budget_starts_no_run(tmp_path: Path) -> None:
-    """The runs in flight end, no other is started, and the way to go on is printed."""
+    """The runs in flight end, no other is started, and the way to go on is printed.
+
+    Seeds that wait for those before them leave the iteration undecided, however quick the runs.
+    """
     done = bench_run(
         tmp_path,
-        *("--seeds", "90", "--time-budget", "1s", "--epochs", "1", "--workers", "1"),
+        *("--seeds", "5-94", "--time-budget", "1s", "--epochs", "1"),
         iteration="iteration_4",
     )
     assert done.returncode == 0, done.stderr
