@@ -236,7 +236,8 @@ def _render_gradients(samples: Sequence[Sample]) -> str:
         augmentation and dropout, in float32. A difference is the largest of a tensor over the
         tensor's largest gradient, for the worst tensor of the network; float64 is the same step
         computed by torch in double precision. These are roundings, and grow where many small terms
-        are added up in float32.
+        are added up in float32; one value so near zero that rounding moves it across ReLU's kink
+        changes every gradient before it by some thousandths.
     """
     table = render_table(
         ["engine", f"from the {REFERENCE} engine", "from float64"],
