@@ -80,7 +80,7 @@ def calibrate(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def equivalence(session: nox.Session) -> None:
-    """Measure that all engines train the same; writes docs/equivalence.md, in minutes."""
+    """Measure whether all engines train the same; writes docs/equivalence.md, in minutes."""
     install(session, "-e", ".[train]")
     command = ["python", "-m", "bench.equivalence", "--output", "docs/equivalence.md"]
     session.run(*command, *session.posargs)

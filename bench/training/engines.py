@@ -1,8 +1,7 @@
 """Which engine trains an iteration on a device: one table of engines, and one place that chooses.
 
 An engine is a way to carry out a recipe. Engines draw different random numbers and round
-differently, so a run's conditions name its engine; what they train is the same
-(docs/equivalence.md).
+differently, so a run's conditions name its engine; docs/equivalence.md compares what they train.
 """
 
 from __future__ import annotations
