@@ -321,7 +321,7 @@ def test_seeds_are_trained_side_by_side_with_a_line_each(tmp_path: Path) -> None
     done = bench_run(tmp_path, *arguments, iteration="iteration_2")
     assert done.returncode == 0, done.stderr
     runs = read_runs(tmp_path, "iteration_2")
-    assert [run.seed for run in runs] == [0, 1, 2]
+    assert sorted(run.seed for run in runs) == [0, 1, 2]
     assert {(run.conditions.engine, run.conditions.block) for run in runs} == {("stacked", 2)}
     assert len({run.epochs[0].training_loss for run in runs}) == 3
 
