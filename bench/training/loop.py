@@ -138,7 +138,7 @@ def run_loop(
     validation: ResidentImages,
     seed: int,
     window: int,
-    report: EpochReport | None,
+    report: EpochReport | None = None,
 ) -> Training:
     """Train with an engine's learner; see `train`."""
     device = training.images.device

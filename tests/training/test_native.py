@@ -22,8 +22,8 @@ from bench.training.loop import ResidentImages, Training, place_dataset
 from bench.training.native import engine, library
 from bench.training.native.engine import NativeLearner, explain_refusal
 from bench.training.native.stages import explain_unkerneled
-from bench.training.programs import trace_program
 from bench.training.runs import network_builder
+from bench.training.tracing import trace_program
 from models.recipe import EMA, SGD, SWA, Adam, AdamW, Affine, Constant, Cosine, Recipe
 from models.skeleton import Skeleton
 

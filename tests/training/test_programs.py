@@ -21,10 +21,9 @@ from bench.training.programs import (
     Program,
     Rectification,
     Sum,
-    UnsupportedNetworkError,
-    trace_program,
 )
 from bench.training.runs import network_builder
+from bench.training.tracing import UnsupportedNetworkError, trace_program
 
 IMAGES = (1, 28, 28)
 
@@ -159,6 +158,18 @@ class _Differs(nn.Module):
         return scores if self.training else F.relu(scores)
 
 
+def tie_weights() -> nn.Module:
+    network = _Modules(nn.Conv2d(10, 10, 1), nn.Conv2d(10, 10, 1))
+    network.layers[2].weight = network.layers[1].weight
+    return network
+
+
+def freeze_weights() -> nn.Module:
+    network = _Modules(nn.Conv2d(10, 10, 1))
+    network.layers[1].weight.requires_grad_(False)
+    return network
+
+
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -171,6 +182,9 @@ class _Differs(nn.Module):
         (_Calls(lambda maps: F.log_softmax(maps, 1)), "log_softmax() before the end"),
         (_Shared(), "layer, which is called more than once"),
         (_Decides(), "its forward, which cannot be traced"),
+        (tie_weights(), "layers that share a parameter"),
+        (freeze_weights(), "layers.1.weight, which is not float32 or not trained"),
+        (_Modules(nn.Conv2d(10, 10, 1)).double(), "its forward, which cannot be traced"),
         (_Differs(), "a forward that differs between training and evaluation"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

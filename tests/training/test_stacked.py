@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.augmentation import apply_affine, draw_affine
+from bench.cost import INPUT_SHAPE
 from bench.datasets import load_embedded_digits
 from bench.iterations import list_iterations
 from bench.records import EpochScore, Status
 from bench.training.loop import ResidentImages, Training, place_dataset, train
-from bench.training.programs import UnsupportedNetworkError, trace_program
 from bench.training.runs import network_builder
 from bench.training.stacked import Method, explain_refusal, train_block
-from bench.training.stacked.block import IMAGE_SHAPE, forget_blocks, prepare_block
+from bench.training.stacked.block import forget_blocks, prepare_block
 from bench.training.stacked.draws import EpochDraws
 from bench.training.stacked.forwards import FORWARDS
 from bench.training.stacked.graphs import WARM_UPS, Body, Recorder
@@ -36,6 +36,7 @@ from bench.training.stacked.masks import Masks, _mix
 from bench.training.stacked.stack import Stack, float32_products
 from bench.training.stacked.state import State, lay_out
 from bench.training.streams import derive_seed, make_generator
+from bench.training.tracing import UnsupportedNetworkError, trace_program
 from models.recipe import (
     EMA,
     SGD,
@@ -176,7 +177,7 @@ def test_a_step_is_each_networks_own(forward: str, batch: int, digits: Images) -
     """Gradients equal a float64 network's, running statistics those torch's layers keep."""
     networks = [network.train() for network in (Everything(), Everything(), Everything())]
     exact = [copy.deepcopy(network).double() for network in networks]
-    program = trace_program(networks[0], IMAGE_SHAPE)
+    program = trace_program(networks[0], INPUT_SHAPE)
     state = State(lay_out(program, networks[0]), width=3, device=CPU)
     state.load([network.state_dict() for network in networks])
     images = digits[0].normalise(digits[0].pixels(slice(0, 3 * batch))).view(3, batch, 1, 28, 28)
@@ -209,7 +210,7 @@ def test_evaluation_is_each_networks_own(forward: str, digits: Images) -> None:
     networks = [Everything(dropout=0.5).eval() for _ in range(2)]
     for network in networks:
         nn.init.uniform_(network.norm1.running_mean)
-    program = trace_program(networks[0].train(), IMAGE_SHAPE)
+    program = trace_program(networks[0].train(), INPUT_SHAPE)
     state = State(lay_out(program, networks[0].eval()), width=2, device=CPU)
     state.load([network.state_dict() for network in networks])
     before = state.flat.clone()
@@ -463,7 +464,7 @@ def test_a_step_and_an_evaluation_read_nothing_back(forward: str, digits: Images
         label_smoothing=0.1,
     )
     network = Everything(dropout=0.1)
-    program = trace_program(network, IMAGE_SHAPE)
+    program = trace_program(network, INPUT_SHAPE)
     stack = Stack(
         program,
         lay_out(program, network),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
@@ -16,19 +16,13 @@ from torch import Tensor, nn
 
 from bench.augmentation import draw_affine, invert_affine
 from bench.cost import INPUT_SHAPE
-from bench.training.loop import (
-    EpochReport,
-    Evaluation,
-    ResidentImages,
-    Training,
-    list_mistakes,
-    run_loop,
-)
+from bench.training.loop import Evaluation, ResidentImages, list_mistakes, run_loop
 from bench.training.native.library import CompilationError, load_library
 from bench.training.native.source import Layout, write_source
 from bench.training.native.stages import explain_unkerneled
-from bench.training.programs import Program, UnsupportedNetworkError, trace_program
+from bench.training.programs import Program
 from bench.training.streams import derive_seed, make_generator
+from bench.training.tracing import UnsupportedNetworkError, trace_program
 from models.recipe import Recipe
 
 LEAST_IMAGES = 128
@@ -55,29 +49,6 @@ def explain_refusal(network: nn.Module, recipe: Recipe, device: torch.device) ->
     except CompilationError as error:
         return f"cannot compile it here: {error}"
     return None
-
-
-def train(
-    build: Callable[[], nn.Module],
-    recipe: Recipe,
-    *,
-    training: ResidentImages,
-    validation: ResidentImages,
-    seed: int,
-    window: int,
-    report: EpochReport | None = None,
-) -> Training:
-    """Train one network from one seed, as `bench.training.loop.train` does."""
-    return run_loop(
-        NativeLearner,
-        build,
-        recipe,
-        training=training,
-        validation=validation,
-        seed=seed,
-        window=window,
-        report=report,
-    )
 
 
 def _layout(network: nn.Module) -> Layout:
@@ -248,3 +219,7 @@ class _Kernels:
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
+
+
+train = partial(run_loop, NativeLearner)
+"""Trains one network from one seed, as `bench.training.loop.train` does."""

@@ -10,12 +10,14 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from bench.cost import INPUT_SHAPE
 from bench.records import EpochScore, Mistake, Status
 from bench.training.loop import ResidentImages, Training, list_mistakes
-from bench.training.programs import Program, UnsupportedNetworkError, trace_program
+from bench.training.programs import Program
 from bench.training.stacked.stack import Method, SeatTally, Stack, float32_products
 from bench.training.stacked.state import Layout, lay_out
 from bench.training.streams import derive_seed
+from bench.training.tracing import UnsupportedNetworkError, trace_program
 from models.recipe import Recipe
 
 WIDTH = 64
@@ -27,7 +29,6 @@ and write more memory than a grouped convolution, but cuDNN has no kernel for fe
 _STREAMS = 8
 _RECORDED_BLOCKS = 2
 """Blocks whose tensors and graphs are kept for the next seeds of the same iteration."""
-IMAGE_SHAPE = (1, 28, 28)
 
 BlockReport = Callable[[int, int, EpochScore], None]
 
@@ -38,15 +39,9 @@ def explain_refusal(network: nn.Module, recipe: Recipe, device: torch.device) ->
     if device.type not in ("cpu", "cuda"):
         return f"trains on CUDA devices, and on a CPU for tests, not on {device.type}"
     try:
-        program = trace_program(network, IMAGE_SHAPE)
+        trace_program(network, INPUT_SHAPE)
     except UnsupportedNetworkError as error:
         return f"cannot stack {error}"
-    parameters = dict(network.named_parameters(remove_duplicate=False))
-    used = [parameters[name] for name, _ in lay_out(program, network).parameters]
-    if len({id(tensor) for tensor in used}) < len(used):
-        return "cannot stack layers that share a parameter"
-    if any(t.dtype != torch.float32 or not t.requires_grad for t in used):
-        return "cannot stack a parameter that is not float32 or not trained"
     return None
 
 
@@ -117,7 +112,7 @@ def prepare_block(
     reason = explain_refusal(network, recipe, training.images.device)
     if reason is not None:
         raise UnsupportedNetworkError(reason)
-    program = trace_program(network, IMAGE_SHAPE)
+    program = trace_program(network, INPUT_SHAPE)
     layout = lay_out(program, network)
     return _make_block(program, layout, recipe, training, validation, width, method)
 
