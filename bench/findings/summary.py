@@ -22,14 +22,16 @@ from bench.findings.intervals import (
     measure_spread,
 )
 from bench.findings.scores import (
+    Counts,
     best_accuracies,
+    count_validation,
+    count_window,
     first_epoch_at,
     has_window,
     last_gap,
     mean_window_accuracy,
     slope,
     validation_accuracy,
-    window_accuracies,
     window_minimum,
 )
 from bench.records import Challenge, Run, Status
@@ -90,7 +92,7 @@ def summarise(evidence: Evidence, challenge: Challenge) -> Summary:
     scored = [run for run in runs if has_window(run, challenge)]
     confidence = float(challenge.confidence)
     windows = [mean_window_accuracy(run, challenge) for run in scored]
-    curves = [[validation_accuracy(epoch) for epoch in run.epochs] for run in scored]
+    late = [count_validation(run.epochs[-(len(run.epochs) // 2) :]) for run in scored]
     return Summary(
         runs=len(runs),
         scored=len(scored),
@@ -102,9 +104,9 @@ def summarise(evidence: Evidence, challenge: Challenge) -> Summary:
         optimism=_optimism(scored, windows),
         first_epochs=find_first_epochs(runs, challenge.target),
         window_trend=_trend(
-            [window_accuracies(run, challenge) for run in scored], confidence=confidence
+            [count_window(run, challenge) for run in scored], confidence=confidence
         ),
-        late_trend=_trend([curve[-(len(curve) // 2) :] for curve in curves], confidence=confidence),
+        late_trend=_trend(late, confidence=confidence),
         training_gap=estimate_mean([last_gap(run) for run in scored], confidence=confidence),
         wall_seconds=math.fsum(run.wall_seconds for run in runs),
     )
@@ -160,6 +162,6 @@ def _optimism(scored: Sequence[Run], windows: Sequence[Fraction]) -> Fraction | 
     return (sum(best, Fraction(0)) - sum(windows, Fraction(0))) / len(scored)
 
 
-def _trend(curves: Iterable[Sequence[Fraction]], *, confidence: float) -> Interval | None:
+def _trend(curves: Iterable[Counts], *, confidence: float) -> Interval | None:
     """Return the mean slope per epoch of all curves that have one, `None` without any."""
-    return estimate_mean([slope(c) for c in curves if len(c) > 1], confidence=confidence)
+    return estimate_mean([slope(c) for c in curves if len(c.correct) > 1], confidence=confidence)
