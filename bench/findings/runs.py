@@ -1,0 +1,61 @@
+"""What each seed did by itself: whether it holds, and the figures that say how well."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+from msgspec import Struct
+
+from bench.evidence import Evidence, run_holds
+from bench.findings.scores import (
+    best_epoch,
+    first_epoch_at,
+    has_window,
+    mean_window_accuracy,
+    validation_accuracy,
+    window_minimum,
+)
+from bench.records import Challenge, Run, Status
+
+Outcome = Literal["holds", "misses", "diverged"]
+
+
+class RunScore(Struct, frozen=True, kw_only=True):
+    """One seed's validation accuracies; figures of the window are `None` for a run without one.
+
+    `best_epoch` is the first epoch with the best accuracy and `first_epoch` the first at or above
+    the target, both counted from 1; `None` says that there is none.
+    """
+
+    seed: int
+    outcome: Outcome
+    window_minimum: Fraction | None
+    window_mean: Fraction | None
+    best: Fraction | None
+    best_epoch: int | None
+    first_epoch: int | None
+
+
+def score_runs(evidence: Evidence, challenge: Challenge) -> tuple[RunScore, ...]:
+    """Return the score of every run, in the order of the seeds."""
+    return tuple(_score(run, challenge) for run in evidence.runs)
+
+
+def _score(run: Run, challenge: Challenge) -> RunScore:
+    best = best_epoch(run)
+    return RunScore(
+        seed=run.seed,
+        outcome=_outcome(run, challenge),
+        window_minimum=window_minimum(run, challenge),
+        window_mean=mean_window_accuracy(run, challenge) if has_window(run, challenge) else None,
+        best=None if best is None else validation_accuracy(run.epochs[best - 1]),
+        best_epoch=best,
+        first_epoch=first_epoch_at(run, challenge.target),
+    )
+
+
+def _outcome(run: Run, challenge: Challenge) -> Outcome:
+    if run.status is Status.DIVERGED:
+        return "diverged"
+    return "holds" if run_holds(run, challenge) else "misses"
