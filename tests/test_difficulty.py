@@ -83,6 +83,28 @@ def test_the_share_of_hard_images_has_exact_bounds():
     assert (four.hard_share.lower, four.hard_share.upper) == pytest.approx((exact.low, exact.high))
 
 
+def test_confusions_count_the_wrong_answers_of_all_seeds():
+    """By hand: fours taken for nines 3 times, and two pairs once each in the order of digits."""
+    runs = runs_of(
+        [LEANING_FOUR, Mistake(5, 4, 9), OPEN_NINE], [LEANING_FOUR, Mistake(8, 4, 6)], []
+    )
+    confusions = difficulty_of(*runs).confusions
+    assert [(c.label, c.predicted, c.count) for c in confusions] == [
+        (4, 9, 3),
+        (4, 6, 1),
+        (9, 8, 1),
+    ]
+
+
+def test_confusions_are_of_the_last_epoch_of_seeds_that_finished():
+    """Earlier epochs of the window and diverged seeds are left alone."""
+    (run,) = runs_of([])
+    run = structs.replace(run, mistakes=((LEANING_FOUR,), (LEANING_FOUR,), (OPEN_NINE,)))
+    diverged = make_diverged(seed=1, epochs=14)
+    (confusion,) = difficulty_of(run, structs.replace(diverged, dataset=MNIST_DIGEST)).confusions
+    assert (confusion.label, confusion.predicted, confusion.count) == (9, 8, 1)
+
+
 def test_digits_of_unknown_number_are_counted_without_a_rate():
     """On another dataset only what was seen is said."""
     (four,) = difficulty_of(*runs_of([LEANING_FOUR], [], dataset="d" * 64)).digits
@@ -110,7 +132,7 @@ def test_seeds_that_did_not_finish_say_nothing_of_images(runs: tuple[Run, ...]):
     """No last epoch, no hard image."""
     difficulty = difficulty_of(*runs)
     assert (difficulty.seeds, difficulty.images, difficulty.possibly_hard) == (0, None, None)
-    assert (difficulty.hard, difficulty.digits) == ((), ())
+    assert (difficulty.hard, difficulty.digits, difficulty.confusions) == ((), (), ())
     assert estimate_sampling_error(make_evidence(runs), MNIST) is None
 
 

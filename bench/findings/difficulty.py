@@ -46,8 +46,16 @@ class DigitDifficulty(Struct, frozen=True, kw_only=True):
     hard_share: Share | None
 
 
+class Confusion(Struct, frozen=True, kw_only=True):
+    """How many wrong answers of all seeds took one digit for another."""
+
+    label: int
+    predicted: int
+    count: int
+
+
 class Difficulty(Struct, frozen=True, kw_only=True):
-    """The last epoch's mistakes of the seeds that finished, hardest image first.
+    """The last epoch's mistakes of the seeds that finished, hardest image and confusion first.
 
     Of each image the seeds say, by exact bounds at the challenge's confidence, whether a new seed
     gets it wrong more often than not: surely so for `surely_hard` images, and not excluded for
@@ -60,6 +68,7 @@ class Difficulty(Struct, frozen=True, kw_only=True):
     surely_hard: int
     possibly_hard: int | None
     digits: tuple[DigitDifficulty, ...]
+    confusions: tuple[Confusion, ...]
 
 
 class SamplingError(Struct, frozen=True, kw_only=True):
@@ -92,6 +101,7 @@ def measure_difficulty(evidence: Evidence, challenge: Challenge) -> Difficulty:
         surely_hard=surely,
         possibly_hard=possibly,
         digits=_measure_digits(mistakes, hard, count_digits(evidence), confidence=confidence),
+        confusions=_list_confusions(mistakes),
     )
 
 
@@ -159,6 +169,15 @@ def _count_hard(
         surely += times * (lower > HALF)
         possibly += times * (upper > HALF)
     return surely, possibly
+
+
+def _list_confusions(mistakes: Sequence[tuple[Mistake, ...]]) -> tuple[Confusion, ...]:
+    pairs = Counter((mistake.label, mistake.predicted) for each in mistakes for mistake in each)
+    confusions = [
+        Confusion(label=label, predicted=predicted, count=count)
+        for (label, predicted), count in pairs.items()
+    ]
+    return tuple(sorted(confusions, key=lambda c: (-c.count, c.label, c.predicted)))
 
 
 def _measure_digits(
