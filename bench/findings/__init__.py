@@ -10,6 +10,7 @@ from bench.evidence import Evidence
 from bench.findings.claims import ClaimComparison, compare_claim
 from bench.findings.comparison import Comparison, compare_consecutive, compare_iterations
 from bench.findings.difficulty import (
+    Confusion,
     Difficulty,
     DigitDifficulty,
     HardImage,
@@ -17,7 +18,10 @@ from bench.findings.difficulty import (
     estimate_sampling_error,
     measure_difficulty,
 )
+from bench.findings.epochs import CENTRAL_SHARE, EpochSummary, summarise_epochs
+from bench.findings.frontier import Point, find_front
 from bench.findings.intervals import Interval, Share, Spread, measure_share
+from bench.findings.runs import Outcome, RunScore, score_runs
 from bench.findings.scores import best_accuracies
 from bench.findings.sensitivity import Sensitivity, Variation, vary_challenge
 from bench.findings.summary import (
@@ -33,14 +37,20 @@ from bench.records import Challenge
 from models.recipe import Claim
 
 __all__ = [
+    "CENTRAL_SHARE",
     "ClaimComparison",
     "Comparison",
+    "Confusion",
     "Difficulty",
     "DigitDifficulty",
+    "EpochSummary",
     "Findings",
     "FirstEpochs",
     "HardImage",
     "Interval",
+    "Outcome",
+    "Point",
+    "RunScore",
     "SamplingError",
     "Sensitivity",
     "Share",
@@ -56,11 +66,14 @@ __all__ = [
     "describe",
     "estimate_sampling_error",
     "find_first_epochs",
+    "find_front",
     "find_worst_seed",
     "measure_difficulty",
     "measure_share",
     "measure_thresholds",
+    "score_runs",
     "summarise",
+    "summarise_epochs",
     "vary_challenge",
 ]
 
@@ -82,6 +95,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     claims: tuple[ClaimComparison, ...]
     near_target: FirstEpochs
     above_target: FirstEpochs
+    epochs: tuple[EpochSummary, ...]
+    runs: tuple[RunScore, ...]
     thresholds: tuple[ThresholdShare, ...]
     sensitivity: Sensitivity
     difficulty: Difficulty
@@ -95,6 +110,8 @@ def describe(evidence: Evidence, challenge: Challenge, claim: Claim | None = Non
         claims=compare_claim(evidence, claim) if claim else (),
         near_target=find_first_epochs(evidence.runs, challenge.target - NEAR_TARGET),
         above_target=find_first_epochs(evidence.runs, challenge.target + ABOVE_TARGET),
+        epochs=summarise_epochs(evidence),
+        runs=score_runs(evidence, challenge),
         thresholds=measure_thresholds(evidence, challenge),
         sensitivity=vary_challenge(evidence, challenge),
         difficulty=measure_difficulty(evidence, challenge),

@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 
 from bench.challenges import MNIST
 from bench.evidence import Evidence
-from bench.findings import compare_iterations, describe, measure_thresholds, vary_challenge
+from bench.findings import (
+    CENTRAL_SHARE,
+    Point,
+    compare_iterations,
+    describe,
+    find_front,
+    measure_difficulty,
+    measure_thresholds,
+    score_runs,
+    summarise,
+    summarise_epochs,
+    vary_challenge,
+)
 from bench.records import Mistake, Run
 from models.recipe import Claim
 
@@ -19,6 +31,13 @@ CLAIM = Claim(parameters="7,924", training_accuracy=99.12, validation_accuracy=9
 epochs = st.lists(st.integers(9_850, 9_990), min_size=1, max_size=6)
 outcomes = st.lists(epochs | st.integers(0, 3), max_size=8)
 """Of each seed the counts of its epochs, or after how many epochs it diverged."""
+points = st.builds(
+    Point,
+    name=st.just("network"),
+    cost=st.integers(1, 5),
+    accuracy=st.integers(0, 5).map(lambda n: Fraction(n, 5)),
+)
+"""Few costs and accuracies, so that many are equal."""
 
 
 def build_run(seed: int, outcome: list[int] | int) -> Run:
@@ -45,6 +64,7 @@ def test_permuting_the_labels_of_seeds_changes_nothing(
     assert after.thresholds == before.thresholds
     assert after.difficulty == before.difficulty
     assert after.sampling == before.sampling
+    assert after.epochs == before.epochs
     for field in ("runs", "scored", "holding", "optimism", "best_training", "best_validation"):
         assert getattr(after.summary, field) == getattr(before.summary, field)
     for field in ("window_accuracy", "window_trend", "late_trend", "training_gap"):
@@ -108,3 +128,72 @@ def test_an_iteration_is_no_better_than_itself(outcomes: list[list[int] | int]) 
     assert comparison.p in (None, pytest.approx(1.0))
     assert comparison.improvement in (None, Fraction(1, 2))
     assert comparison.difference is None or comparison.difference.mean == 0
+
+
+@given(counts=st.lists(st.integers(9_900, 9_990), min_size=1, max_size=60))
+def test_nearly_all_seeds_lie_between_the_lower_and_the_upper_line(counts: list[int]) -> None:
+    """At least 90 % of them, and a twentieth or less beyond either line: no line could be closer."""
+    (epoch,) = summarise_epochs(build([[count] for count in counts]))
+    lower, upper = epoch.validation_lower * 10_000, epoch.validation_upper * 10_000
+
+    assert lower <= epoch.validation_median * 10_000 <= upper
+    assert sum(lower <= count <= upper for count in counts) >= CENTRAL_SHARE * len(counts)
+    for beyond, with_line in (
+        (sum(n < lower for n in counts), sum(n <= lower for n in counts)),
+        (sum(n > upper for n in counts), sum(n >= upper for n in counts)),
+    ):
+        assert 20 * beyond <= len(counts) < 20 * with_line
+
+
+@given(outcomes=outcomes)
+def test_the_scores_of_the_seeds_add_up_to_their_summary(
+    outcomes: list[list[int] | int],
+) -> None:
+    """Holding seeds, first epochs, worst window and best epochs are those of the summary."""
+    evidence = build(outcomes)
+    scores, summary = score_runs(evidence, MNIST), summarise(evidence, MNIST)
+    means = [score.window_mean for score in scores if score.window_mean is not None]
+    bests = [score.best for score in scores if score.best is not None]
+
+    assert sum(score.outcome == "holds" for score in scores) == summary.holding
+    assert tuple(score.first_epoch for score in scores) == summary.first_epochs.by_seed
+    assert (sum(means) / len(means) if means else None) == (
+        summary.window_accuracy and summary.window_accuracy.mean
+    )
+    assert max(bests, default=None) == (summary.best_validation and summary.best_validation.highest)
+    for score in scores:
+        assert (score.outcome == "holds") == (
+            score.window_minimum is not None and score.window_minimum >= MNIST.target
+        )
+        assert (score.best is None) == (score.best_epoch is None)
+        assert (score.first_epoch is None) == (score.best is None or score.best < MNIST.target)
+
+
+@given(outcomes=outcomes)
+def test_confusions_add_up_to_the_errors_of_their_digit(outcomes: list[list[int] | int]) -> None:
+    """Every wrong answer is in one confusion, and the most frequent one comes first."""
+    difficulty = measure_difficulty(build(outcomes), MNIST)
+
+    for digit in difficulty.digits:
+        of_digit = [c.count for c in difficulty.confusions if c.label == digit.label]
+        assert sum(of_digit) == digit.errors
+    counts = [confusion.count for confusion in difficulty.confusions]
+    assert counts == sorted(counts, reverse=True)
+    assert sum(counts) == sum(digit.errors for digit in difficulty.digits)
+
+
+@given(networks=st.lists(points, max_size=12))
+def test_no_point_of_the_front_is_beaten_and_every_other_one_is(networks: list[Point]) -> None:
+    """By the definition, pair by pair; equal points share their fate."""
+    front = find_front(networks)
+    unbeaten = [
+        one
+        for one in networks
+        if not any(
+            other.cost <= one.cost and other.accuracy >= one.accuracy and other != one
+            for other in networks
+        )
+    ]
+
+    assert sorted(front, key=lambda each: each.cost) == list(front)
+    assert sorted(front, key=repr) == sorted(unbeaten, key=repr)
