@@ -25,8 +25,21 @@ FORESEEABLE_SEEDS = 10_000
 SMALLEST_TAIL = 1e-300
 """Tails below it are taken from a continued fraction; a float underflows at 1e-308."""
 
+FIRST_RUNS = 100
+"""Most decisions are reached within so many runs: an outlook looks at these before the others."""
+
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """What the rule says of the runs so far, as a `Decision` has it, without how it came about."""
+
+    answer: Answer
+    holding: int
+    runs: int
+    decided_after: int | None
+    further_seeds: int | None
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -125,6 +138,38 @@ def decide(holds: Sequence[bool], *, reliability: Fraction, confidence: Fraction
     )
 
 
+def find_outlook(holds: Sequence[bool], *, reliability: Fraction, confidence: Fraction) -> Outlook:
+    """Return what `decide` says of the runs, from no more arithmetic than that takes."""
+    q, threshold = float(reliability), float(-np.log1p(-float(confidence)))
+    answer, decided_after = _find_crossing(np.asarray(holds, dtype=np.int64), q, threshold)
+    holding, runs = int(sum(holds)), len(holds)
+    return Outlook(
+        answer=answer,
+        holding=holding,
+        runs=runs,
+        decided_after=decided_after,
+        further_seeds=None
+        if decided_after
+        else foresee(holding, runs, reliability=q, log_threshold=threshold),
+    )
+
+
+def _find_crossing(
+    holds: Counts, reliability: float, threshold: float
+) -> tuple[Answer, int | None]:
+    passed = np.cumsum(holds)
+    for block in np.split(np.arange(len(holds)), (FIRST_RUNS,)):
+        counts = passed[block], block + 1 - passed[block]
+        answer, place = _first_crossing(
+            log_martingale_holds(*counts, reliability=reliability),
+            log_martingale_fails(*counts, reliability=reliability),
+            threshold,
+        )
+        if place:
+            return answer, int(block[0]) + place
+    return Answer.UNDECIDED, None
+
+
 def _first_crossing(
     log_holds: Floats, log_fails: Floats, threshold: float
 ) -> tuple[Answer, int | None]:
@@ -203,6 +248,17 @@ def binomial_bounds(successes: int, trials: int, *, confidence: float) -> tuple[
     lower = float(special.betaincinv(successes, failures + 1, tail)) if successes else 0.0
     upper = float(special.betainccinv(successes + 1, failures, tail)) if failures else 1.0
     return lower, upper
+
+
+def binomial_range(trials: int, proportion: float, *, confidence: float) -> tuple[int, int]:
+    """Return the lowest and the highest count in the central share of all outcomes.
+
+    These are quantiles: the first counts whose distribution function is at either tail's end.
+    """
+    tail = (1.0 - confidence) / 2.0
+    distribution = special.bdtr(np.arange(trials + 1), trials, proportion)
+    lowest, highest = np.searchsorted(distribution, (tail, 1.0 - tail))
+    return int(lowest), int(highest)
 
 
 def mean_interval(values: Sequence[float], *, confidence: float) -> tuple[float, float, float]:

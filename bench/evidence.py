@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from fractions import Fraction
 
 from msgspec import Struct
 
@@ -50,12 +51,21 @@ def run_holds(run: Run, challenge: Challenge) -> bool:
 
     A diverged run, or one of fewer epochs than the window, does not hold.
     """
-    final = run.epochs[-challenge.window :]
-    return (
-        run.status is Status.FINISHED
-        and len(final) == challenge.window
-        and all(e.validation_correct >= challenge.required(e.validation_total) for e in final)
-    )
+    return count_steady_epochs(run, challenge.target) >= challenge.window
+
+
+def count_steady_epochs(run: Run, target: Fraction) -> int:
+    """Return how many epochs up to the last one are all at or above a target.
+
+    A diverged run has no last epoch, and so none of these.
+    """
+    part, whole = target.as_integer_ratio()
+    steady = 0
+    for epoch in reversed(run.epochs if run.status is Status.FINISHED else ()):
+        if epoch.validation_correct * whole < part * epoch.validation_total:
+            break
+        steady += 1
+    return steady
 
 
 def select_evidence(runs: Iterable[Run], iteration: Iteration) -> Selection:

@@ -15,8 +15,10 @@ from bench.consistency import (
     FORESEEABLE_SEEDS,
     adjust_holm,
     binomial_bounds,
+    binomial_range,
     decide,
     find_boundaries,
+    find_outlook,
     foresee,
     log_martingale_fails,
     log_martingale_holds,
@@ -216,6 +218,20 @@ def test_a_decision_beyond_the_horizon_is_not_foreseeable() -> None:
     assert foresee(9_010, 10_000, reliability=0.9, log_threshold=LOG_THRESHOLD) is None
 
 
+@pytest.mark.parametrize(("q", "failures", "runs"), [("0.90", 0, 33), ("0.95", 1, 153)])
+def test_an_outlook_finds_the_tabled_decision_whatever_came_after_it(
+    q: str, failures: int, runs: int
+) -> None:
+    """HOLDS after 33 and 153 runs (the issue's table), though each of 500 later runs failed."""
+    holds = [False] * failures + [True] * (runs - failures) + [False] * 500
+
+    outlook = find_outlook(holds, reliability=Fraction(q), confidence=CONFIDENCE)
+
+    assert (outlook.answer, outlook.decided_after) == (Answer.HOLDS, runs)
+    assert (outlook.holding, outlook.runs) == (runs - failures, runs + 500)
+    assert outlook.further_seeds is None
+
+
 @pytest.mark.parametrize("reliability", ["0.80", "0.90", "0.95"])
 def test_boundaries_are_where_the_martingales_cross(reliability: str) -> None:
     """The table of the boundary says of every count up to 120 runs what the martingales say."""
@@ -247,6 +263,20 @@ def test_binomial_bounds_are_clopper_and_pearsons(
     bounds = binomial_bounds(successes, trials, confidence=confidence)
 
     assert bounds == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize(
+    ("trials", "proportion"),
+    [(10_000, 0.994), (10_000, 0.9733), (359, 0.97), (1, 0.5), (50, 0.0), (50, 1.0)],
+)
+def test_the_binomial_range_lies_between_the_quantiles(
+    trials: int, proportion: float, confidence: float
+) -> None:
+    """It equals scipy.stats.binom.interval, also where nothing is left to chance."""
+    expected = stats.binom.interval(confidence, trials, proportion)
+
+    assert binomial_range(trials, proportion, confidence=confidence) == expected
 
 
 def test_fifty_nine_clean_seeds_show_what_five_cannot() -> None:

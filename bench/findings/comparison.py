@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from bench.evidence import Evidence
 from bench.findings.intervals import Interval, drop_noise
 from bench.findings.scores import has_window, mean_window_accuracy
 from bench.records import Challenge, Conditions, Run
+
+Score = Fraction | None
+"""Mean accuracy of a run's final window, `None` for a run without one."""
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -62,11 +66,12 @@ def compare_consecutive(
 
 def compare_iterations(earlier: Evidence, later: Evidence, challenge: Challenge) -> Comparison:
     """Compare two iterations by themselves: nothing is corrected when one comparison is made."""
-    before, after = (
-        [mean_window_accuracy(run, challenge) for run in each.runs if has_window(run, challenge)]
-        for each in (earlier, later)
+    before, after = (_score(each.runs, challenge) for each in (earlier, later))
+    difference, p = _difference(
+        [score for score in before if score is not None],
+        [score for score in after if score is not None],
+        confidence=float(challenge.confidence),
     )
-    difference, p = _difference(before, after, confidence=float(challenge.confidence))
     return Comparison(
         earlier=earlier.iteration,
         later=later.iteration,
@@ -76,7 +81,7 @@ def compare_iterations(earlier: Evidence, later: Evidence, challenge: Challenge)
         difference=difference,
         p=p,
         adjusted_p=p,
-        improvement=_improvement(earlier.runs, later.runs, challenge),
+        improvement=_improvement(before, after),
     )
 
 
@@ -85,25 +90,27 @@ def _difference(
 ) -> tuple[Interval | None, float | None]:
     if not before or not after:
         return None, None
-    mean = sum(after, Fraction(0)) / len(after) - sum(before, Fraction(0)) / len(before)
+    mean = statistics.mean(after) - statistics.mean(before)
     if min(len(before), len(after)) < 2:
         return Interval(mean=mean, lower=None, upper=None), None
     _, lower, upper, p = welch_interval(before, after, confidence=confidence)
     return Interval(mean=mean, lower=drop_noise(lower), upper=drop_noise(upper)), p
 
 
-def _improvement(
-    before: Sequence[Run], after: Sequence[Run], challenge: Challenge
-) -> Fraction | None:
+def _improvement(before: Sequence[Score], after: Sequence[Score]) -> Fraction | None:
     if not before or not after:
         return None
-    ordered = sorted(_score(run, challenge) for run in before)
-    scores = [_score(run, challenge) for run in after]
-    wins = sum(bisect_left(ordered, score) + bisect_right(ordered, score) for score in scores)
+    ordered = sorted(_rank(score) for score in before)
+    ranks = [_rank(score) for score in after]
+    wins = sum(bisect_left(ordered, rank) + bisect_right(ordered, rank) for rank in ranks)
     return Fraction(wins, 2 * len(before) * len(after))
 
 
-def _score(run: Run, challenge: Challenge) -> tuple[bool, Fraction]:
-    if not has_window(run, challenge):
-        return False, Fraction(0)
-    return True, mean_window_accuracy(run, challenge)
+def _rank(score: Score) -> tuple[bool, Fraction]:
+    return score is not None, score or Fraction(0)
+
+
+def _score(runs: Sequence[Run], challenge: Challenge) -> list[Score]:
+    return [
+        mean_window_accuracy(run, challenge) if has_window(run, challenge) else None for run in runs
+    ]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import chain
 
 from msgspec import Struct
 
 from bench.challenges import MNIST_DIGEST, MNIST_DIGITS
-from bench.consistency import binomial_bounds
+from bench.consistency import binomial_bounds, binomial_range
 from bench.evidence import Evidence
 from bench.findings.intervals import Interval, Share, estimate_proportion, measure_share
 from bench.findings.scores import has_window, mean_window_accuracy
 from bench.records import Challenge, Mistake, Run, Status
 
 HALF = 0.5
+
+Answers = Counter[Mistake]
+"""How many seeds gave each wrong answer."""
 
 
 class HardImage(Struct, frozen=True, kw_only=True):
@@ -91,9 +98,10 @@ def measure_difficulty(evidence: Evidence, challenge: Challenge) -> Difficulty:
     mistakes = [run.mistakes[-1] for run in finished]
     confidence = float(challenge.confidence)
     images = max((run.epochs[-1].validation_total for run in finished), default=None)
-    wrong = Counter(mistake.index for each in mistakes for mistake in each)
+    answers = Counter(chain.from_iterable(mistakes))
+    wrong = _count_wrong(answers)
     surely, possibly = _count_hard(wrong, images, len(finished), confidence=confidence)
-    hard = _list_hard_images(mistakes, wrong)
+    hard = _list_hard_images(answers, wrong, len(finished))
     return Difficulty(
         seeds=len(finished),
         images=images,
@@ -101,7 +109,7 @@ def measure_difficulty(evidence: Evidence, challenge: Challenge) -> Difficulty:
         surely_hard=surely,
         possibly_hard=possibly,
         digits=_measure_digits(mistakes, hard, count_digits(evidence), confidence=confidence),
-        confusions=_list_confusions(mistakes),
+        confusions=_list_confusions(answers),
     )
 
 
@@ -116,18 +124,17 @@ def estimate_sampling_error(evidence: Evidence, challenge: Challenge) -> Samplin
     if not scored:
         return None
     windows = [mean_window_accuracy(run, challenge) for run in scored]
-    accuracy = sum(windows, Fraction(0)) / len(windows)
+    accuracy = statistics.mean(windows)
     images = scored[0].epochs[-1].validation_total
-    from scipy import stats  # takes half a second to import, and judging does not need it
-
-    correct = stats.binom(images, float(accuracy))
-    lowest, highest = correct.interval(float(challenge.confidence))
+    lowest, highest = binomial_range(
+        images, float(accuracy), confidence=float(challenge.confidence)
+    )
     return SamplingError(
         images=images,
         accuracy=accuracy,
-        standard_error=float(correct.std()) / images,
-        lowest=int(lowest),
-        highest=int(highest),
+        standard_error=math.sqrt(accuracy * (1 - accuracy) / images),
+        lowest=lowest,
+        highest=highest,
     )
 
 
@@ -135,14 +142,19 @@ def _has_last_mistakes(run: Run) -> bool:
     return run.status is Status.FINISHED and bool(run.epochs) and bool(run.mistakes)
 
 
-def _list_hard_images(
-    mistakes: Sequence[tuple[Mistake, ...]], wrong: Counter[int]
-) -> tuple[HardImage, ...]:
+def _count_wrong(answers: Answers) -> Counter[int]:
+    """Return how many seeds got each image wrong."""
+    wrong: Counter[int] = Counter()
+    for mistake, count in answers.items():
+        wrong[mistake.index] += count
+    return wrong
+
+
+def _list_hard_images(answers: Answers, wrong: Counter[int], seeds: int) -> tuple[HardImage, ...]:
     predictions: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
-    for each in mistakes:
-        for mistake in each:
-            if 2 * wrong[mistake.index] > len(mistakes):
-                predictions[mistake.index, mistake.label][mistake.predicted] += 1
+    for mistake, count in answers.items():
+        if 2 * wrong[mistake.index] > seeds:
+            predictions[mistake.index, mistake.label][mistake.predicted] += count
     hard = [
         HardImage(
             index=index,
@@ -161,18 +173,29 @@ def _count_hard(
     """Count the images whose exact bounds lie above one half, and those that reach above it."""
     if images is None:
         return 0, None
-    seeds_wrong = Counter(wrong.values())
-    seeds_wrong[0] = images - len(wrong)
-    surely = possibly = 0
-    for count, times in seeds_wrong.items():
-        lower, upper = binomial_bounds(count, seeds, confidence=confidence)
-        surely += times * (lower > HALF)
-        possibly += times * (upper > HALF)
-    return surely, possibly
+    sure, possible = (
+        _least_above_half(seeds, bound=bound, confidence=confidence) for bound in (0, 1)
+    )
+    never_wrong = images - len(wrong)
+    return (
+        sum(count >= sure for count in wrong.values()),
+        sum(count >= possible for count in wrong.values()) + (never_wrong if possible == 0 else 0),
+    )
 
 
-def _list_confusions(mistakes: Sequence[tuple[Mistake, ...]]) -> tuple[Confusion, ...]:
-    pairs = Counter((mistake.label, mistake.predicted) for each in mistakes for mistake in each)
+def _least_above_half(seeds: int, *, bound: int, confidence: float) -> int:
+    """Return the fewest seeds that must be wrong for the lower (0) or upper (1) bound."""
+    return bisect_left(
+        range(seeds + 1),
+        True,
+        key=lambda count: binomial_bounds(count, seeds, confidence=confidence)[bound] > HALF,
+    )
+
+
+def _list_confusions(answers: Answers) -> tuple[Confusion, ...]:
+    pairs: Counter[tuple[int, int]] = Counter()
+    for mistake, count in answers.items():
+        pairs[mistake.label, mistake.predicted] += count
     confusions = [
         Confusion(label=label, predicted=predicted, count=count)
         for (label, predicted), count in pairs.items()

@@ -19,8 +19,8 @@ CENTRAL_SHARE = Fraction("0.90")
 class EpochSummary(Struct, frozen=True, kw_only=True):
     """One epoch, counted from 1, over all runs that finished it, diverged ones as well.
 
-    `validation_lower` and `validation_upper` are accuracies that seeds had, and as many seeds lie
-    below the one as above the other. A median of an even number is the mean of the middle two.
+    `validation_lower` and `validation_upper` are accuracies that seeds had; of those seeds at most
+    one in twenty lies below the one, and at most one in twenty above the other.
     """
 
     epoch: int

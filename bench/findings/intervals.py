@@ -47,7 +47,7 @@ def estimate_mean(values: Sequence[Fraction], *, confidence: float) -> Interval 
         return None
     _, lower, upper = mean_interval([float(value) for value in values], confidence=confidence)
     return Interval(
-        mean=sum(values, Fraction(0)) / len(values),
+        mean=statistics.mean(values),
         lower=drop_noise(lower),
         upper=drop_noise(upper),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from msgspec import Struct, structs
 
-from bench.consistency import decide
-from bench.evidence import Evidence, run_holds
+from bench.consistency import find_outlook
+from bench.evidence import Evidence, count_steady_epochs
 from bench.records import Answer, Challenge
 
 RELIABILITIES = (Fraction("0.80"), Fraction("0.90"), Fraction("0.95"))
@@ -45,23 +46,30 @@ class Sensitivity(Struct, frozen=True, kw_only=True):
 
 def vary_challenge(evidence: Evidence, challenge: Challenge) -> Sensitivity:
     """Judge the runs for every window up to all epochs, three reliabilities, and near targets."""
-    epochs = min(challenge.epochs, max((len(run.epochs) for run in evidence.runs), default=0))
+    runs = evidence.runs
+    steady = [count_steady_epochs(run, challenge.target) for run in runs]
+    epochs = min(challenge.epochs, max((len(run.epochs) for run in runs), default=0))
     windows = sorted({challenge.window, *range(1, epochs + 1)})
     reliabilities = sorted({challenge.reliability, *RELIABILITIES})
     targets = [
         challenge.target + step * TARGET_STEP for step in range(-TARGET_STEPS, TARGET_STEPS + 1)
     ]
     return Sensitivity(
-        windows=tuple(_vary(evidence, challenge, window=k) for k in windows),
-        reliabilities=tuple(_vary(evidence, challenge, reliability=q) for q in reliabilities),
-        targets=tuple(_vary(evidence, challenge, target=t) for t in targets if 0 < t <= 1),
+        windows=tuple(_vary(steady, challenge, window=k) for k in windows),
+        reliabilities=tuple(_vary(steady, challenge, reliability=q) for q in reliabilities),
+        targets=tuple(
+            _vary([count_steady_epochs(run, t) for run in runs], challenge, target=t)
+            for t in targets
+            if 0 < t <= 1
+        ),
     )
 
 
-def _vary(evidence: Evidence, challenge: Challenge, **changed: int | Fraction) -> Variation:
+def _vary(steady: Sequence[int], challenge: Challenge, **changed: int | Fraction) -> Variation:
+    """Judge runs by how many epochs up to the last one each of them is at the varied target."""
     varied = structs.replace(challenge, **changed)
-    decision = decide(
-        [run_holds(run, varied) for run in evidence.runs],
+    outlook = find_outlook(
+        [epochs >= varied.window for epochs in steady],
         reliability=varied.reliability,
         confidence=varied.confidence,
     )
@@ -69,9 +77,9 @@ def _vary(evidence: Evidence, challenge: Challenge, **changed: int | Fraction) -
         window=varied.window,
         reliability=varied.reliability,
         target=varied.target,
-        answer=decision.answer,
-        holding=decision.holding,
-        runs=decision.runs,
-        decided_after=decision.decided_after,
-        further_seeds=decision.further_seeds,
+        answer=outlook.answer,
+        holding=outlook.holding,
+        runs=outlook.runs,
+        decided_after=outlook.decided_after,
+        further_seeds=outlook.further_seeds,
     )

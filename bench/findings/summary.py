@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from statistics import median
+from statistics import mean, median
 
 from msgspec import Struct
 
@@ -159,7 +159,7 @@ def _optimism(scored: Sequence[Run], windows: Sequence[Fraction]) -> Fraction | 
     if not scored:
         return None
     best = best_accuracies(scored, "validation")
-    return (sum(best, Fraction(0)) - sum(windows, Fraction(0))) / len(scored)
+    return mean(best) - mean(windows)
 
 
 def _trend(curves: Iterable[Counts], *, confidence: float) -> Interval | None:

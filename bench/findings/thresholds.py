@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 
 from msgspec import Struct
@@ -25,17 +26,14 @@ def measure_thresholds(evidence: Evidence, challenge: Challenge) -> tuple[Thresh
     It changes at the seeds' own window minima alone. A run without a window is below every
     threshold. Each bound holds by itself at the challenge's confidence, not all of them together.
     """
-    runs = len(evidence.runs)
-    minima = [window_minimum(run, challenge) for run in evidence.runs]
-    reached = [lowest for lowest in minima if lowest is not None]
-    return tuple(
-        ThresholdShare(
-            threshold=threshold,
-            share=measure_share(
-                sum(lowest >= threshold for lowest in reached),
-                runs,
-                confidence=float(challenge.confidence),
-            ),
-        )
-        for threshold in sorted({challenge.target, *reached})
-    )
+    runs = evidence.runs
+    lowest = [window_minimum(run, challenge) for run in runs]
+    minima = Counter(accuracy for accuracy in lowest if accuracy is not None)
+    above = minima.total()
+    confidence = float(challenge.confidence)
+    shares = []
+    for threshold in sorted({challenge.target, *minima}):
+        share = measure_share(above, len(runs), confidence=confidence)
+        shares.append(ThresholdShare(threshold=threshold, share=share))
+        above -= minima[threshold]
+    return tuple(shares)

@@ -13,6 +13,7 @@ from bench.consistency import (
     Decision,
     binomial_bounds,
     decide,
+    find_outlook,
     foresee,
     log_martingale_fails,
     log_martingale_holds,
@@ -34,6 +35,18 @@ probabilities = st.floats(0.001, 0.999)
 
 def judge(holds: list[bool], reliability: Fraction, confidence: Fraction) -> Decision:
     return decide(holds, reliability=reliability, confidence=confidence)
+
+
+@given(holds=paths, reliability=reliabilities, confidence=confidences)
+def test_an_outlook_is_the_decision_without_its_path(
+    holds: list[bool], reliability: Fraction, confidence: Fraction
+) -> None:
+    """Whichever way it was found, what is said of the runs is the same."""
+    outlook = find_outlook(holds, reliability=reliability, confidence=confidence)
+    decision = judge(holds, reliability, confidence)
+
+    for field in outlook.__struct_fields__:
+        assert getattr(outlook, field) == getattr(decision, field)
 
 
 @given(holds=paths, reliability=reliabilities, confidence=confidences)

@@ -132,7 +132,7 @@ def test_an_iteration_is_no_better_than_itself(outcomes: list[list[int] | int]) 
 
 @given(counts=st.lists(st.integers(9_900, 9_990), min_size=1, max_size=60))
 def test_nearly_all_seeds_lie_between_the_lower_and_the_upper_line(counts: list[int]) -> None:
-    """At least 90 % of them, and a twentieth or less beyond either line: no line could be closer."""
+    """At least 90 % of them: a twentieth or less is beyond either line, and no line is closer."""
     (epoch,) = summarise_epochs(build([[count] for count in counts]))
     lower, upper = epoch.validation_lower * 10_000, epoch.validation_upper * 10_000
 
