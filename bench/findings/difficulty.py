@@ -229,12 +229,14 @@ def _measure_digits(
 def _measure_digit(
     label: int, errors: Sequence[int], hard: int, images: int | None, *, confidence: float
 ) -> DigitDifficulty:
-    rates = [Fraction(count, images) for count in errors] if images else []
+    rate_of = {count: Fraction(count, images) for count in set(errors)} if images else {}
     return DigitDifficulty(
         label=label,
         images=images,
         errors=sum(errors),
-        error_rate=estimate_proportion(rates, confidence=confidence),
+        error_rate=estimate_proportion(
+            [rate_of[count] for count in errors] if images else [], confidence=confidence
+        ),
         hard=hard,
         hard_share=measure_share(hard, images, confidence=confidence) if images else None,
     )
