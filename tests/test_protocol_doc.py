@@ -20,7 +20,7 @@ from bench.calibration.rivals import EPOCH_DEVIATION
 from bench.calibration.verdicts import MAX_SEEDS, RELIABILITIES
 from bench.challenges import MNIST
 from bench.consistency import FORESEEABLE_SEEDS, Decision, binomial_bounds, decide, find_boundaries
-from bench.findings import ABOVE_TARGET, NEAR_TARGET, sensitivity
+from bench.findings import ABOVE_TARGET, CENTRAL_SHARE, NEAR_TARGET, sensitivity
 from bench.findings.sensitivity import TARGET_STEP, TARGET_STEPS
 from bench.markdown import render_table
 from bench.power import compute_power
@@ -222,6 +222,7 @@ def state_findings() -> Iterator[str]:
     error = 100 * sqrt(target * (1 - target) / 10_000)
     yield f"at {share(MNIST.target)} of 10,000 images one standard error is {error:.3f} points"
     yield "a verdict is about these 10,000 images"
+    yield f"between which at least {share(CENTRAL_SHARE)} of them lie |"
     yield from state_sensitivity()
     yield from state_sentences()
     alpha = 1 - MNIST.confidence
