@@ -15,13 +15,13 @@ from pathlib import Path
 from statistics import median
 
 from bench.challenges import MNIST
-from bench.commands.judge import write_markdown
 from bench.evidence import Evidence, run_holds, select_evidence
 from bench.figures import format_accuracy, format_percent, format_seconds
 from bench.findings import ClaimComparison, compare_claim
 from bench.iterations import Iteration, list_iterations
 from bench.ledger import ledger_path, read_ledger
 from bench.verdict import Verdict, judge_all
+from bench.verdict_table import write_markdown
 
 DOCUMENTS = ("README.md", "docs/reproduction.md")
 

@@ -19,15 +19,14 @@ from bench.commands.options import (
 )
 from bench.commands.terminal import make_console
 from bench.evidence import Evidence
-from bench.figures import format_count
 from bench.iterations import Iteration, select_iterations
 from bench.judgement import FORMAT, Judgement, describe, encode_document, make_schema
 from bench.ledger import read_outlines
 from bench.records import Answer, Challenge
 from bench.verdict import Verdict, judge_all
+from bench.verdict_table import COLUMNS, list_cells, write_markdown
 
 STYLES = {Answer.HOLDS: "bold green", Answer.FAILS: "bold red", Answer.UNDECIDED: "bold yellow"}
-COLUMNS = ("iteration", "verdict", "why", "parameters", "conditions")
 
 
 @click.command("judge")
@@ -92,20 +91,3 @@ def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
         name, answer, *rest = list_cells(verdict)
         table.add_row(name, f"[{STYLES[verdict.answer]}]{answer}[/]", *rest)
     console.print(table)
-
-
-def write_markdown(verdicts: Iterable[Verdict]) -> str:
-    """Return a Markdown table with one row a verdict."""
-    rows = [COLUMNS, ("---",) * len(COLUMNS), *map(list_cells, verdicts)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def list_cells(verdict: Verdict) -> tuple[str, ...]:
-    """Return a verdict in the order of `COLUMNS`."""
-    return (
-        verdict.iteration,
-        str(verdict.answer),
-        verdict.why,
-        format_count(verdict.budget.parameters) if verdict.budget else "-",
-        str(verdict.evidence.conditions) if verdict.evidence else "-",
-    )

@@ -100,31 +100,15 @@ def _vary_row(label: str, variation: Variation, challenge: Challenge) -> tuple[s
     )
 
 
-def tabulate_hard_images(difficulty: Difficulty) -> Table | None:
-    """Return the images that most seeds get wrong, hardest first; `None` when there are none."""
+def caption_hard_images(difficulty: Difficulty) -> str:
+    """Return how many images most seeds get wrong, and how many of them are shown."""
     if not difficulty.hard:
-        return None
-    return Table(
-        caption=f"{format_number(len(difficulty.hard), 'image')} that more than half of "
+        return "No image is wrong in more than half of the seeds."
+    more = len(difficulty.hard) > SHOWN_IMAGES
+    return (
+        f"{format_number(len(difficulty.hard), 'image')} that more than half of "
         f"{format_number(difficulty.seeds, 'seed')} get wrong in the last epoch"
-        + (
-            f", the hardest {SHOWN_IMAGES} of them." if len(difficulty.hard) > SHOWN_IMAGES else "."
-        ),
-        columns=(
-            Column(heading="Validation image", numeric=True),
-            Column(heading="Digit", numeric=True),
-            Column(heading="Mostly taken for", numeric=True),
-            Column(heading="Wrong in", numeric=True),
-        ),
-        rows=tuple(
-            (
-                format_count(image.index),
-                str(image.label),
-                str(image.predicted),
-                f"{format_count(image.wrong)} of {format_count(difficulty.seeds)}",
-            )
-            for image in difficulty.hard[:SHOWN_IMAGES]
-        ),
+        + (f", the hardest {SHOWN_IMAGES} of them." if more else ".")
     )
 
 

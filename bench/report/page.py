@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from bench.errors import BenchError
 from bench.iterations import Iteration
+from bench.pictures import Pictures
 from bench.records import Challenge
-from bench.report.charts import draw_accuracy
+from bench.report.scripts import allow_scripts, read_licences, read_scripts
 from bench.report.view import compose_page
 from bench.verdict import Verdict
 
@@ -27,15 +28,19 @@ def render_page(
     verdicts: Sequence[Verdict],
     iterations: Sequence[Iteration],
     challenge: Challenge,
+    pictures: Mapping[str, Pictures] | None = None,
 ) -> str:
     """Return the page on the given verdicts, in their order, as self-contained HTML.
 
     Each verdict's iteration must be among `iterations`; an iteration without a verdict is not
-    shown.
+    shown. `pictures` are the validation images at hand, by digest of their dataset.
     """
-    page = compose_page(verdicts, iterations, challenge)
+    page = compose_page(verdicts, iterations, challenge, pictures or {})
+    scripts = read_scripts()
     template = _make_environment().get_template("page.html.j2")
-    return template.render(page=page)
+    return template.render(
+        page=page, scripts=scripts, allowed=allow_scripts(scripts), licences=read_licences()
+    )
 
 
 def write_page(path: Path, html: str) -> None:
@@ -95,7 +100,6 @@ def _make_environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["code_spans"] = mark_code_spans
-    environment.globals["draw_accuracy"] = draw_accuracy
     return environment
 
 

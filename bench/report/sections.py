@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from fractions import Fraction
 
 from bench.analysis import Mark, Sentence, analyse
 from bench.consistency import Decision
-from bench.evidence import Evidence, run_holds
+from bench.evidence import Evidence
 from bench.figures import format_accuracy, format_count, format_percent, format_seconds
-from bench.findings import Findings, Summary, WorstSeed, describe
+from bench.findings import Difficulty, Findings, Summary, WorstSeed
 from bench.iterations import Iteration
-from bench.records import Answer, Challenge, Cost, Run, Status
-from bench.report.charts import AccuracyByEpoch, Curve
+from bench.pictures import Pictures
+from bench.records import Answer, Challenge, Cost, Status
+from bench.report.badge import describe_badge, draw_badge
+from bench.report.commands import write_commands
+from bench.report.data import Judged
+from bench.report.exhibits import (
+    Exhibit,
+    exhibit_accuracy,
+    exhibit_confusion,
+    exhibit_network,
+    exhibit_sensitivity,
+    exhibit_strip,
+    list_exhibits,
+)
 from bench.report.findings import (
+    SHOWN_IMAGES,
+    caption_hard_images,
     describe_first,
     describe_sampling,
     tabulate_digits,
-    tabulate_hard_images,
-    tabulate_sensitivity,
-    tabulate_thresholds,
 )
 from bench.report.tables import (
     Table,
-    name_outcome,
-    tabulate_accuracies,
     tabulate_claim,
     tabulate_decision,
-    tabulate_layers,
     tabulate_machines,
     tabulate_recipe,
-    tabulate_runs,
     tabulate_uncounted,
 )
 from bench.report.wording import (
@@ -43,7 +51,7 @@ from bench.report.wording import (
     format_points,
     format_seeds,
     format_spread,
-    write_seeds,
+    name_iteration,
 )
 from bench.verdict import Budget, Verdict
 from models.recipe import Claim, Recipe
@@ -90,9 +98,20 @@ class Card:
     anchor: str
     name: str
     title: str
+    conditions: str
     badge: Badge
     why: str
     facts: tuple[Fact, ...]
+    strip: Exhibit | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A validation image that most seeds get wrong; `source` is a data URL, where it is at hand."""
+
+    title: str
+    note: str
+    source: str | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,33 +119,36 @@ class Measurements:
     """What the runs of one iteration show, in the order of the page."""
 
     claim: Table | None
-    accuracy: AccuracyByEpoch | None
-    outcomes: tuple[str, ...]
-    accuracies: Table | None
+    accuracy: Exhibit | None
+    exhibits: tuple[Exhibit, ...]
     decision: Table | None
     decision_facts: tuple[Fact, ...]
-    runs: Table
-    thresholds: Table
-    sensitivity: Table
-    hard_images: Table | None
-    digits: Table | None
+    sensitivity: Exhibit
+    network: Exhibit | None
     cost_facts: tuple[Fact, ...]
-    layers: Table
     uncounted: Table | None
+    pictures: tuple[Picture, ...]
+    pictures_caption: str
+    confusion: Exhibit | None
+    digits: Table | None
+    runs_caption: str
     machines: Table
     provenance: tuple[Fact, ...]
-    reproduce_all: str
-    reproduce_one: str
+    reproduce: str
+    badge: str
+    badge_markdown: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
     """All there is on one verdict; `measurements` is `None` when there are no runs.
 
-    `diagnosed` says that the analysis was made from the runs, since its author wrote none.
+    `diagnosed` says that the analysis was made from the runs, since its author wrote none; `main`
+    that no other conditions of this iteration have more runs.
     """
 
     card: Card
+    main: bool
     target: tuple[str, ...]
     claimed: tuple[Fact, ...]
     measured: tuple[Fact, ...]
@@ -137,42 +159,38 @@ class Section:
     measurements: Measurements | None
 
 
-def name_iteration(iteration: Iteration) -> str:
-    """Return `iteration_4` as a heading."""
-    return iteration.name.replace("_", " ").capitalize()
-
-
 def compose_section(
-    verdict: Verdict, iteration: Iteration, *, anchor: str, conditions_in_title: bool
+    verdict: Verdict,
+    iteration: Iteration,
+    judged: Judged | None,
+    *,
+    anchor: str,
+    main: bool,
+    pictures: Pictures | None = None,
 ) -> Section:
-    """Compose all there is to show on one verdict."""
-    challenge, evidence, claim = verdict.challenge, verdict.evidence, iteration.narrative.claim
-    findings = describe(evidence, challenge, claim) if evidence else None
-    summary = findings.summary if findings else None
-    title = iteration.narrative.title
-    if conditions_in_title and evidence:
-        title = f"{title} ({evidence.conditions})"
+    """Compose all there is to show on one verdict; `judged` is `None` when no run counts."""
+    claim, findings = iteration.narrative.claim, judged.findings if judged else None
+    challenge = verdict.challenge
     return Section(
         card=Card(
             anchor=anchor,
             name=name_iteration(iteration),
-            title=title,
+            title=iteration.narrative.title,
+            conditions=str(judged.evidence.conditions) if judged else "",
             badge=_badge(verdict.answer),
             why=verdict.why,
-            facts=_card_facts(verdict, summary),
+            facts=_card_facts(verdict, findings.summary if findings else None),
+            strip=exhibit_strip(judged, challenge) if judged else None,
         ),
+        main=main,
         target=iteration.narrative.target,
         claimed=_claimed_facts(claim) if claim else (),
-        measured=_measured_facts(evidence, findings, challenge) if evidence and findings else (),
+        measured=_measured_facts(judged.evidence, judged.findings, challenge) if judged else (),
         analysis=tuple(_line(s) for s in analyse(iteration.narrative, verdict, findings)),
         diagnosed=not iteration.narrative.analysis,
         recipe=tabulate_recipe(iteration.recipe),
         recipe_line=_describe_recipe(iteration.recipe),
-        measurements=(
-            _compose_measurements(verdict, evidence, findings, iteration)
-            if evidence and findings
-            else None
-        ),
+        measurements=_compose_measurements(judged, pictures) if judged else None,
     )
 
 
@@ -202,18 +220,17 @@ def _card_facts(verdict: Verdict, summary: Summary | None) -> tuple[Fact, ...]:
             Fact(label="Seeds that hold", value=_of(summary.holding, summary.runs)),
             Fact(label="Worst seed", value=_describe_worst(summary.worst)),
             Fact(label="Parameters", value=_describe_parameters(budget)),
-            Fact(label="Epochs", value=f"{budget.epochs} of at most {budget.epochs_allowed}"),
             Fact(label="MACs", value=format_count(cost.macs)),
-            Fact(label="Conditions", value=str(verdict.evidence.conditions)),
         ]
+        if budget.epochs > budget.epochs_allowed:
+            facts.append(Fact(label="Epochs", value=f"{budget.epochs} > {budget.epochs_allowed}"))
     return (*facts, *_unused_runs(verdict))
 
 
 def _describe_parameters(budget: Budget) -> str:
-    within = budget.parameters < budget.parameters_allowed
-    relation = "fewer" if within else "not fewer"
+    relation = "<" if budget.parameters < budget.parameters_allowed else "≥"
     allowed = format_count(budget.parameters_allowed)
-    return f"{format_count(budget.parameters)}, {relation} than {allowed}"
+    return f"{format_count(budget.parameters)} {relation} {allowed}"
 
 
 def _unused_runs(verdict: Verdict) -> list[Fact]:
@@ -301,37 +318,72 @@ def _name_scored(summary: Summary) -> str:
     return f" (over {_of(summary.scored, summary.runs)} seeds)"
 
 
-def _compose_measurements(
-    verdict: Verdict, evidence: Evidence, findings: Findings, iteration: Iteration
-) -> Measurements:
-    summary = findings.summary
-    challenge, runs, cost = verdict.challenge, evidence.runs, evidence.runs[0].cost
-    epochs = max(iteration.recipe.epochs, *(len(run.epochs) for run in runs))
-    has_epochs = any(run.epochs for run in runs)
+def _compose_measurements(judged: Judged, pictures: Pictures | None) -> Measurements:
+    verdict, evidence, findings = judged.verdict, judged.evidence, judged.findings
+    challenge, cost = verdict.challenge, evidence.runs[0].cost
+    decision = verdict.reliable
+    name = name_iteration(judged.iteration)
     return Measurements(
         claim=_tabulate_claims(findings, challenge),
-        accuracy=_plot_accuracy(verdict, summary, iteration, runs) if has_epochs else None,
-        outcomes=tuple(sorted({_outcome(run, challenge) for run in runs if run.epochs})),
-        accuracies=tabulate_accuracies(runs, epochs) if has_epochs else None,
-        decision=tabulate_decision(verdict.reliable) if verdict.reliable else None,
-        decision_facts=_decision_facts(verdict.reliable, challenge) if verdict.reliable else (),
-        runs=tabulate_runs(evidence, challenge),
-        thresholds=tabulate_thresholds(findings.thresholds, challenge),
-        sensitivity=tabulate_sensitivity(findings.sensitivity, challenge),
-        hard_images=tabulate_hard_images(findings.difficulty),
-        digits=tabulate_digits(findings.difficulty, challenge),
+        accuracy=exhibit_accuracy(judged, challenge),
+        exhibits=list_exhibits(judged, challenge),
+        decision=tabulate_decision(decision) if decision else None,
+        decision_facts=_decision_facts(decision, challenge) if decision else (),
+        sensitivity=exhibit_sensitivity(judged, challenge),
+        network=exhibit_network(judged),
         cost_facts=_cost_facts(cost),
-        layers=tabulate_layers(cost),
         uncounted=tabulate_uncounted(cost),
-        machines=tabulate_machines(runs),
+        pictures=_list_pictures(findings.difficulty, pictures),
+        pictures_caption=caption_hard_images(findings.difficulty),
+        confusion=exhibit_confusion(findings, judged.anchor),
+        digits=tabulate_digits(findings.difficulty, challenge),
+        runs_caption=_caption_runs(evidence, challenge),
+        machines=tabulate_machines(evidence.runs),
         provenance=(
             Fact(label="Conditions", value=str(evidence.conditions)),
             Fact(label="Fingerprint", value=evidence.fingerprint, code=True),
             Fact(label="Dataset digest", value=evidence.dataset, code=True),
-            Fact(label="Training time of all runs", value=format_seconds(summary.wall_seconds)),
+            Fact(
+                label="Training time of all runs",
+                value=format_seconds(findings.summary.wall_seconds),
+            ),
         ),
-        reproduce_all=_command(iteration, [run.seed for run in runs], challenge),
-        reproduce_one=_command(iteration, [runs[-1].seed], challenge),
+        reproduce=write_commands(judged.iteration, evidence, challenge).all_runs,
+        badge=draw_badge(verdict, name),
+        badge_markdown=f"![{describe_badge(verdict, name)}](drilldown.svg)",
+    )
+
+
+def _list_pictures(difficulty: Difficulty, pictures: Pictures | None) -> tuple[Picture, ...]:
+    return tuple(
+        Picture(
+            title=f"{image.label}, taken for {image.predicted}",
+            note=f"image {format_count(image.index)}, wrong in "
+            f"{_of(image.wrong, difficulty.seeds)}",
+            source=_draw(image.index, pictures),
+        )
+        for image in difficulty.hard[:SHOWN_IMAGES]
+    )
+
+
+def _draw(index: int, pictures: Pictures | None) -> str | None:
+    if pictures is None or index >= len(pictures):
+        return None
+    return f"data:image/png;base64,{b64encode(pictures.encode_png(index)).decode()}"
+
+
+def _caption_runs(evidence: Evidence, challenge: Challenge) -> str:
+    totals = {epoch.validation_total for run in evidence.runs for epoch in run.epochs}
+    needed = " or ".join(
+        f"{format_count(challenge.required(total))} of {format_count(total)}"
+        for total in sorted(totals)
+    )
+    runs = format_number(len(evidence.runs), "run")
+    if not needed:
+        return f"{runs}; none finished an epoch."
+    return (
+        f"{runs}. The target, {format_exact_percent(challenge.target)}, is {needed} correct. "
+        "Choose a row to light its seed in every chart."
     )
 
 
@@ -340,41 +392,6 @@ def _tabulate_claims(findings: Findings, challenge: Challenge) -> Table | None:
     if not findings.claims or challenge.demonstration:
         return None
     return tabulate_claim(findings.claims)
-
-
-def _plot_accuracy(
-    verdict: Verdict, summary: Summary, iteration: Iteration, runs: tuple[Run, ...]
-) -> AccuracyByEpoch:
-    challenge = verdict.challenge
-    target = format_exact_percent(challenge.target)
-    return AccuracyByEpoch(
-        title=f"Validation accuracy by epoch of {name_iteration(iteration).lower()}, "
-        f"{format_number(len(runs), 'seed')}",
-        description=f"One line a seed. In every one of the last {challenge.window} epochs, "
-        f"{_of(summary.holding, summary.runs)} are at or above the target of {target}. "
-        "The accuracy axis is logarithmic in the error rate.",
-        curves=tuple(
-            Curve(
-                label=f"Seed {run.seed}: {name_outcome(run, challenge)}",
-                outcome=_outcome(run, challenge),
-                accuracies=tuple(
-                    Fraction(epoch.validation_correct, epoch.validation_total)
-                    for epoch in run.epochs
-                ),
-            )
-            for run in runs
-        ),
-        target=challenge.target,
-        epochs=iteration.recipe.epochs,
-        window=challenge.window,
-        images=max(epoch.validation_total for run in runs for epoch in run.epochs),
-    )
-
-
-def _outcome(run: Run, challenge: Challenge) -> str:
-    if run.status is Status.DIVERGED:
-        return "diverged"
-    return "holds" if run_holds(run, challenge) else "misses"
 
 
 def _decision_facts(decision: Decision, challenge: Challenge) -> tuple[Fact, ...]:
@@ -405,13 +422,3 @@ def _cost_facts(cost: Cost) -> tuple[Fact, ...]:
         Fact(label="MACs", value=format_count(cost.macs)),
         Fact(label="FLOPs (2 × MACs)", value=format_count(2 * cost.macs)),
     )
-
-
-def _command(iteration: Iteration, seeds: list[int], challenge: Challenge) -> str:
-    option = dataset_option(challenge)
-    return f"bench run {iteration.name} --seeds {write_seeds(seeds)}{option}"
-
-
-def dataset_option(challenge: Challenge) -> str:
-    """Return what a command needs so that it takes the challenge's dataset."""
-    return " --dataset digits" if challenge.demonstration else ""

@@ -9,23 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.consistency import Decision
-from bench.evidence import Evidence, run_holds
-from bench.figures import format_accuracy, format_count, format_percent, format_seconds
+from bench.figures import format_count, format_percent
 from bench.findings import ClaimComparison
-from bench.records import Challenge, Cost, EpochScore, Machine, Run, Status
+from bench.records import Cost, Machine, Run
+from bench.report.commands import name_commit
 from bench.report.wording import (
     ABSENT,
     SYMBOLS,
-    format_exact_percent,
     format_logarithm,
-    format_number,
     format_percentile,
     format_points,
     format_seeds,
 )
 from models.recipe import Recipe
-
-SHORT_COMMIT = 12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,84 +98,6 @@ def tabulate_decision(decision: Decision) -> Table:
             for answer, logs in rows
         ),
     )
-
-
-def tabulate_accuracies(runs: tuple[Run, ...], epochs: int) -> Table:
-    """Return the validation accuracy of every seed by epoch, in per cent."""
-    return Table(
-        caption="Validation accuracy by seed and epoch, in per cent, cut off and not rounded.",
-        columns=(
-            Column(heading="Seed", numeric=True),
-            *(Column(heading=str(epoch), numeric=True) for epoch in range(1, epochs + 1)),
-        ),
-        rows=tuple(
-            (str(run.seed), *_pad([_accuracy(epoch) for epoch in run.epochs], epochs))
-            for run in runs
-        ),
-    )
-
-
-def _accuracy(epoch: EpochScore) -> str:
-    return format_accuracy(epoch.validation_correct, epoch.validation_total).removesuffix(" %")
-
-
-def _pad(cells: list[str], length: int) -> list[str]:
-    return cells + [ABSENT] * (length - len(cells))
-
-
-def tabulate_runs(evidence: Evidence, challenge: Challenge) -> Table:
-    """Return one row a run: what it did in its last epochs, at best, and in training."""
-    return Table(
-        caption=_caption_runs(evidence, challenge),
-        columns=(
-            Column(heading="Seed", numeric=True),
-            Column(heading="Run"),
-            Column(heading=f"Correct in the last {challenge.window}", numeric=True),
-            Column(heading="Best epoch", numeric=True),
-            Column(heading="Training accuracy, last epoch", numeric=True),
-            Column(heading="Time", numeric=True),
-        ),
-        rows=tuple(_run_row(run, challenge) for run in evidence.runs),
-    )
-
-
-def _caption_runs(evidence: Evidence, challenge: Challenge) -> str:
-    totals = {epoch.validation_total for run in evidence.runs for epoch in run.epochs}
-    needed = " or ".join(
-        f"{format_count(challenge.required(total))} of {format_count(total)}"
-        for total in sorted(totals)
-    )
-    runs = format_number(len(evidence.runs), "run")
-    if not needed:
-        return f"{runs}; none finished an epoch."
-    return f"{runs}. The target, {format_exact_percent(challenge.target)}, is {needed} correct."
-
-
-def _run_row(run: Run, challenge: Challenge) -> tuple[str, ...]:
-    if not run.epochs:
-        return (str(run.seed), name_outcome(run, challenge), ABSENT, ABSENT, ABSENT, _time(run))
-    final = run.epochs[-challenge.window :]
-    best = max(run.epochs, key=lambda epoch: epoch.validation_correct)
-    last = run.epochs[-1]
-    return (
-        str(run.seed),
-        name_outcome(run, challenge),
-        "  ".join(format_count(epoch.validation_correct) for epoch in final),
-        f"{format_count(best.validation_correct)} (epoch {run.epochs.index(best) + 1})",
-        format_accuracy(last.training_correct, last.training_total),
-        _time(run),
-    )
-
-
-def _time(run: Run) -> str:
-    return format_seconds(run.wall_seconds)
-
-
-def name_outcome(run: Run, challenge: Challenge) -> str:
-    """Return whether a run holds, or that it diverged."""
-    if run.status is Status.DIVERGED:
-        return f"diverged in epoch {len(run.epochs) + 1}"
-    return "holds" if run_holds(run, challenge) else "does not hold"
 
 
 def tabulate_layers(cost: Cost) -> Table:
@@ -272,15 +190,9 @@ def tabulate_machines(runs: tuple[Run, ...]) -> Table:
                 machine.system,
                 machine.torch,
                 machine.python,
-                _name_commit(machine),
+                name_commit(machine),
                 format_seeds(trained),
             )
             for machine, trained in seeds.items()
         ),
     )  # fmt: skip
-
-
-def _name_commit(machine: Machine) -> str:
-    if machine.commit is None:
-        return "not recorded"
-    return machine.commit[:SHORT_COMMIT] + (" with uncommitted changes" if machine.dirty else "")

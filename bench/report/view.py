@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from bench.figures import format_count
-from bench.findings import compare_consecutive
+from bench.findings import Point, compare_consecutive, describe, find_front
 from bench.iterations import Iteration
+from bench.pictures import Pictures
 from bench.records import Answer, Challenge
-from bench.report.findings import tabulate_comparisons
-from bench.report.sections import Section, compose_section, dataset_option
-from bench.report.tables import Table
-from bench.report.wording import (
-    SYMBOLS,
-    format_exact_percent,
+from bench.report.commands import dataset_option
+from bench.report.data import Judged, compose_data, write_data
+from bench.report.exhibits import (
+    Exhibit,
+    exhibit_steps,
+    exhibit_variations,
+    list_frontier_exhibits,
 )
+from bench.report.findings import tabulate_comparisons
+from bench.report.sections import Section, compose_section
+from bench.report.tables import Table
+from bench.report.wording import SYMBOLS, format_exact_percent
 from bench.verdict import Verdict
+from bench.verdict_table import write_markdown
 
 DATASETS = {"mnist": "MNIST", "digits": "the embedded digits"}
 
@@ -32,7 +41,7 @@ class Caution:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """The whole page as text and tables."""
+    """The whole page as text, tables and the data of its charts."""
 
     title: str
     question: str
@@ -40,37 +49,98 @@ class Page:
     warnings: tuple[Caution, ...]
     tally: tuple[str, ...]
     next_step: str | None
-    comparisons: Table | None
     sections: tuple[Section, ...]
+    across: tuple[Exhibit, ...]
+    summary: str
+    data: Markup
 
 
 def compose_page(
     verdicts: Sequence[Verdict],
     iterations: Sequence[Iteration],
     challenge: Challenge,
+    pictures: Mapping[str, Pictures],
 ) -> Page:
-    """Compose the page in the order of the verdicts."""
+    """Compose the page in the order of the verdicts; `pictures` are by digest of their dataset."""
     by_name = {iteration.name: iteration for iteration in iterations}
-    several = {name for name, n in Counter(v.iteration for v in verdicts).items() if n > 1}
     dataset = DATASETS.get(challenge.dataset, challenge.dataset)
+    places = [_place(verdicts, place) for place in range(len(verdicts))]
+    found = [
+        _describe(verdict, by_name[verdict.iteration], *place)
+        for verdict, place in zip(verdicts, places, strict=True)
+    ]
+    judged = [each for each in found if each]
+    comparisons = compare_consecutive([each.evidence for each in judged], challenge)
     return Page(
         title=f"Drilldown: is it consistent on {dataset}?",
         question=_ask(challenge, dataset),
         rule=_explain_rule(challenge),
         warnings=_warn(challenge),
-        tally=_tally(verdicts),
-        next_step=_next_step(verdicts, challenge),
-        comparisons=_compare(verdicts, challenge),
+        tally=_tally([v for v, (_, main) in zip(verdicts, places, strict=True) if main]),
+        next_step=None if judged else _next_step(challenge),
         sections=tuple(
             compose_section(
                 verdict,
                 by_name[verdict.iteration],
-                anchor=_anchor(verdicts, place),
-                conditions_in_title=verdict.iteration in several,
+                each,
+                anchor=anchor,
+                main=main,
+                pictures=pictures.get(each.evidence.dataset) if each else None,
             )
-            for place, verdict in enumerate(verdicts)
+            for verdict, (anchor, main), each in zip(verdicts, places, found, strict=True)
         ),
+        across=_list_across(judged, tabulate_comparisons(comparisons, challenge), challenge),
+        summary=write_markdown(verdicts),
+        data=write_data(compose_data(judged, comparisons, _find_fronts(judged), challenge)),
     )
+
+
+def _place(verdicts: Sequence[Verdict], place: int) -> tuple[str, bool]:
+    """Return the anchor of a verdict, and whether it is the first of its iteration."""
+    name = verdicts[place].iteration
+    earlier = sum(verdict.iteration == name for verdict in verdicts[:place])
+    return (f"{name}-{earlier + 1}", False) if earlier else (name, True)
+
+
+def _describe(verdict: Verdict, iteration: Iteration, anchor: str, main: bool) -> Judged | None:
+    if verdict.evidence is None:
+        return None
+    return Judged(
+        anchor=anchor,
+        main=main,
+        verdict=verdict,
+        iteration=iteration,
+        evidence=verdict.evidence,
+        findings=describe(verdict.evidence, verdict.challenge, iteration.narrative.claim),
+    )
+
+
+def _find_fronts(judged: Sequence[Judged]) -> dict[str, tuple[str, ...]]:
+    """Return the anchors of the iterations that no other beats at their parameters or MACs."""
+    fronts = {}
+    for cost in ("parameters", "macs"):
+        points = [
+            Point(
+                name=each.anchor,
+                cost=getattr(each.evidence.runs[0].cost, cost),
+                accuracy=each.findings.summary.window_accuracy.mean,
+            )
+            for each in judged
+            if each.main and each.findings.summary.window_accuracy
+        ]
+        fronts[cost] = tuple(point.name for point in find_front(points))
+    return fronts
+
+
+def _list_across(
+    judged: Sequence[Judged], comparisons: Table | None, challenge: Challenge
+) -> tuple[Exhibit, ...]:
+    exhibits = (
+        *list_frontier_exhibits(judged, challenge),
+        exhibit_steps(comparisons, challenge),
+        exhibit_variations(judged),
+    )
+    return tuple(exhibit for exhibit in exhibits if exhibit is not None)
 
 
 def _ask(challenge: Challenge, dataset: str) -> str:
@@ -108,18 +178,5 @@ def _tally(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
     return tuple(f"{count[answer]} {SYMBOLS[answer]} {answer}" for answer in Answer)
 
 
-def _next_step(verdicts: Sequence[Verdict], challenge: Challenge) -> str | None:
-    if any(verdict.evidence for verdict in verdicts):
-        return None
+def _next_step(challenge: Challenge) -> str:
     return f"There are no runs to judge yet. Run `bench run{dataset_option(challenge)}`."
-
-
-def _compare(verdicts: Sequence[Verdict], challenge: Challenge) -> Table | None:
-    evidence = [verdict.evidence for verdict in verdicts if verdict.evidence]
-    return tabulate_comparisons(compare_consecutive(evidence, challenge), challenge)
-
-
-def _anchor(verdicts: Sequence[Verdict], place: int) -> str:
-    name = verdicts[place].iteration
-    earlier = sum(verdict.iteration == name for verdict in verdicts[:place])
-    return f"{name}-{earlier + 1}" if earlier else name

@@ -10,12 +10,18 @@ from math import ceil, floor, isinf
 
 from bench.figures import format_count, format_percent
 from bench.findings import Interval, Spread
+from bench.iterations import Iteration
 from bench.records import Answer
 
 SYMBOLS = {Answer.HOLDS: "✓", Answer.FAILS: "✗", Answer.UNDECIDED: "?"}
 ABSENT = "—"
 MINUS = "−"
 SMALLEST_P = 0.001
+
+
+def name_iteration(iteration: Iteration) -> str:
+    """Return `iteration_4` as a heading."""
+    return iteration.name.replace("_", " ").capitalize()
 
 
 def format_exact_percent(value: Fraction) -> str:

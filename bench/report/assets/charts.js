@@ -1,0 +1,575 @@
+// One function a chart: from the page's data to Observable Plot's marks. Nothing is computed here
+// but positions; every statistic comes from the data. Each function returns
+//   plot     options for Plot.plot
+//   items    what can be pointed at: x, y (in data), text, and seed where it belongs to one
+//   numbers  columns and rows of the table behind the chart, unless the page has one already
+
+const ANSWERS = { HOLDS: "✓", FAILS: "✗", UNDECIDED: "?" };
+
+const OUTCOMES = {
+  holds: { word: "holds", colour: "var(--holds-mark)", symbol: "circle", dash: null },
+  misses: { word: "does not hold", colour: "var(--misses-mark)", symbol: "times", dash: "5,3" },
+  diverged: { word: "diverged", colour: "var(--diverged-mark)", symbol: "asterisk", dash: "1,3" },
+};
+
+const INK = "var(--ink)";
+const SOFT = "var(--soft)";
+const ERRORS = [1, 2, 3, 4].flatMap((power) => [5, 3, 2, 1].map((digit) => digit / 10 ** power));
+
+/** An accuracy axis, logarithmic in the share of errors: halving them is the same step anywhere. */
+function accuracyScale(shares, { target, label, floor, pixels, apart = 24 }) {
+  const shown = [...shares.filter((share) => share !== null), 1 - target].map((s) => Math.max(s, floor));
+  const [low, high] = [Math.min(...shown) / 1.25, Math.min(1, Math.max(...shown) * 1.15)];
+  const position = (share) => (pixels * Math.log(share / low)) / Math.log(high / low);
+  const ticks = [];
+  for (const error of ERRORS.filter((error) => error >= low && error <= high).sort((a, b) => a - b))
+    if (!ticks.length || position(error) - position(ticks.at(-1)) >= apart) ticks.push(error);
+  return { type: "log", domain: [high, low], ticks, tickFormat: (e) => format.proportion(1 - e), label };
+}
+
+/** The largest and smallest of many numbers; Math.max takes no more than some ten thousand. */
+const extent = (values) => d3.extent(values).filter((value) => value !== undefined);
+
+const share = (section, errors) =>
+  errors === null ? null : Math.max(errors, 0.5) / section.images;
+
+/** The best and the worst final window of all iterations: the axis that all strips share. */
+const extentOfMinima = () =>
+  extent(DATA.sections.flatMap((section) =>
+    section.minima.filter((correct) => correct !== null).map((correct) => share(section, section.images - correct))));
+
+const accuracyOf = (section, errors) => format.percent(section.images - errors, section.images);
+
+const outcomeOf = (section, place) => section.outcomes[place];
+
+/** One row for each seed and epoch of a measure. */
+function unfold(section, measure) {
+  const rows = [];
+  section[measure].forEach((values, place) =>
+    values.forEach((value, epoch) =>
+      rows.push({ seed: section.seeds[place], place, outcome: section.outcomes[place], epoch: epoch + 1, value }),
+    ),
+  );
+  return rows;
+}
+
+/** One line a seed, what fails on top of what holds; diverged seeds end in a cross. */
+function seedLines(rows, y, { colour } = {}) {
+  return ["holds", "misses", "diverged"].flatMap((outcome) => {
+    const own = rows.filter((row) => row.outcome === outcome);
+    const stroke = colour ?? OUTCOMES[outcome].colour;
+    const line = Plot.line(own, {
+      x: "epoch", y, z: "seed", stroke, className: "seeds",
+      strokeWidth: 1.25, strokeOpacity: 0.65, strokeDasharray: OUTCOMES[outcome].dash,
+    });
+    const last = own.filter((row, at) => own[at + 1]?.seed !== row.seed);
+    const alone = outcome === "diverged" ? last : last.filter((row) => row.epoch === 1);
+    const end = Plot.dot(alone, { x: "epoch", y, stroke, symbol: OUTCOMES[outcome].symbol, r: 3, className: "seeds" });
+    return [line, end];
+  });
+}
+
+const epochAxis = (section) => ({
+  domain: [0.5, Math.max(section.epochs, ...section.validation_errors.map((e) => e.length)) + 0.5],
+  ticks: d3.range(section.epochs, 0, -Math.ceil(section.epochs / 15)).reverse(),
+  tickFormat: String,
+  label: "Epoch",
+});
+
+const windowMark = (section) =>
+  Plot.rectX([0], {
+    x1: section.epochs - section.window + 0.5, x2: section.epochs + 0.5, fill: "var(--shade)", className: "window",
+  });
+
+const targetLabel = () => `target ${format.proportion(DATA.target)}`;
+
+const seedText = (section, place, rest) =>
+  `Seed ${section.seeds[place]} (${OUTCOMES[section.outcomes[place]].word}): ${rest}`;
+
+const charts = {
+  /** All seeds' lowest accuracy in the window, as one strip on an axis that all strips share. */
+  strip(section, { width }) {
+    const x = accuracyScale(extentOfMinima(), {
+      target: DATA.target, floor: DATA.floor, pixels: width - 40, apart: 56, label: null,
+    });
+    const dots = section.minima
+      .map((correct, place) => ({
+        place, seed: section.seeds[place], outcome: section.outcomes[place], correct,
+        share: correct === null ? x.domain[0] : share(section, section.images - correct),
+        lift: ((place + 1) * 0.618034) % 1, // the golden ratio spreads neighbours apart
+      }));
+    return {
+      plot: {
+        height: 80, marginLeft: 20, marginRight: 20, marginTop: 20, marginBottom: 20,
+        x: { ...x, tickSize: 3 }, y: { domain: [0, 1], axis: null },
+        marks: [
+          Plot.ruleX([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, insetTop: -4, className: "target" }),
+          Plot.text([1 - DATA.target], { x: (e) => e, frameAnchor: "top", dy: -13, text: targetLabel, fill: INK, fontSize: 11 }),
+          Plot.dot(dots.filter((dot) => dot.outcome === "holds"), {
+            x: "share", y: "lift", r: 3.5, fill: OUTCOMES.holds.colour, fillOpacity: 0.75, className: "seeds",
+          }),
+          ...["misses", "diverged"].map((outcome) =>
+            Plot.dot(dots.filter((dot) => dot.outcome === outcome), {
+              x: "share", y: "lift", r: 3.5, stroke: OUTCOMES[outcome].colour, strokeWidth: 1.75,
+              symbol: OUTCOMES[outcome].symbol, className: "seeds",
+            }),
+          ),
+        ],
+      },
+      items: dots.map((dot) => ({
+        x: dot.share, y: dot.lift, seed: dot.seed,
+        text: seedText(section, dot.place, dot.correct === null
+          ? "no whole final window"
+          : `lowest of the last ${section.window} epochs ${accuracyOf(section, section.images - dot.correct)}`),
+      })),
+    };
+  },
+
+  /** Accuracy by epoch: every seed thin, their median and the band of the central share. */
+  accuracy(section, { width, keys }) {
+    const validation = unfold(section, "validation_errors");
+    const training = keys.has("training")
+      ? unfold(section, "training_errors").map((row) => ({ ...row, share: Math.max(row.value, 0.5) / section.training_images }))
+      : [];
+    for (const row of validation) row.share = share(section, row.value);
+    const bands = section.bands.map((band) => ({
+      ...band, median: share(section, section.images - band.median),
+      lower: share(section, section.images - band.lower), upper: share(section, section.images - band.upper),
+      training: Math.max(section.training_images - band.training, 0.5) / section.training_images,
+    }));
+    const shown = validation.filter((row) => keys.has(row.outcome));
+    const shares = [...shown, ...training].map((row) => row.share);
+    const height = Math.min(460, Math.max(280, width * 0.45));
+    return {
+      plot: {
+        height, marginLeft: 62, marginRight: 16, marginBottom: 40,
+        x: epochAxis(section),
+        y: {
+          ...accuracyScale(extent(shares), { target: DATA.target, floor: DATA.floor, pixels: height - 60, label: "Accuracy", apart: 22 }),
+          labelArrow: "up", grid: true,
+        },
+        marks: [
+          windowMark(section),
+          keys.has("band") && Plot.areaY(bands, {
+            x: "epoch", y1: "lower", y2: "upper", fill: "var(--accent)", fillOpacity: 0.14, className: "band",
+          }),
+          ...seedLines(training, "share", { colour: "var(--training-mark)" }),
+          keys.has("training") && Plot.line(bands, {
+            x: "epoch", y: "training", stroke: "var(--training-mark)", strokeWidth: 2.5, strokeDasharray: "2,3", className: "median",
+          }),
+          ...seedLines(shown, "share"),
+          keys.has("median") && Plot.line(bands, { x: "epoch", y: "median", stroke: INK, strokeWidth: 2.5, className: "median" }),
+          Plot.ruleY([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, className: "target" }),
+          Plot.text([0], {
+            x: () => 0.5, y: () => 1 - DATA.target, text: targetLabel, textAnchor: "start", dx: 6, dy: -8,
+            fill: INK, stroke: "var(--paper)", strokeWidth: 4,
+          }),
+        ],
+      },
+      items: shown.map((row) => ({
+        x: row.epoch, y: row.share, seed: row.seed,
+        text: seedText(section, row.place, `epoch ${row.epoch}, ${accuracyOf(section, row.value)}, training ` +
+          format.percent(section.training_images - section.training_errors[row.place][row.epoch - 1], section.training_images)),
+      })),
+      numbers: {
+        columns: ["Seed", ...d3.range(1, epochAxis(section).domain[1]).map(String)],
+        rows: section.validation_errors.map((errors, place) => [
+          String(section.seeds[place]),
+          ...d3.range(0, epochAxis(section).domain[1] - 0.5).map((at) =>
+            errors[at] === undefined ? ABSENT : accuracyOf(section, errors[at])),
+        ]),
+      },
+    };
+  },
+
+  /** Losses by epoch: validation of every seed, medians of validation and training. */
+  loss(section, { keys }) {
+    const rows = keys.has("seeds") ? unfold(section, "validation_loss").filter((row) => row.value > 0) : [];
+    const bands = section.bands.filter((band) => band.validation_loss > 0 && band.training_loss > 0);
+    return {
+      plot: {
+        height: 260, marginLeft: 52, marginBottom: 40,
+        x: epochAxis(section),
+        y: { type: "log", label: "Loss in nats", ticks: 5, tickFormat: (v) => String(Number(v.toPrecision(2))), grid: true },
+        marks: [
+          windowMark(section),
+          ...seedLines(rows, "value"),
+          keys.has("training") && Plot.line(bands, {
+            x: "epoch", y: "training_loss", stroke: "var(--training-mark)", strokeWidth: 2.5, strokeDasharray: "2,3", className: "median",
+          }),
+          keys.has("median") && Plot.line(bands, { x: "epoch", y: "validation_loss", stroke: INK, strokeWidth: 2.5, className: "median" }),
+        ],
+      },
+      items: rows.length
+        ? rows.map((row) => ({
+            x: row.epoch, y: row.value, seed: row.seed,
+            text: seedText(section, row.place, `epoch ${row.epoch}, validation loss ${format.loss(row.value)}`),
+          }))
+        : bands.map((band) => ({
+            x: band.epoch, y: band.validation_loss,
+            text: `Epoch ${band.epoch}: median validation loss ${format.loss(band.validation_loss)}, training ${format.loss(band.training_loss)}`,
+          })),
+      numbers: {
+        columns: ["Epoch", "Seeds", "Median validation loss", "Median training loss"],
+        rows: section.bands.map((band) => [
+          String(band.epoch), format.count(band.runs), format.loss(band.validation_loss), format.loss(band.training_loss),
+        ]),
+      },
+    };
+  },
+
+  /** The learning rate of the recipe, step by step. */
+  rate(section) {
+    return {
+      plot: {
+        height: 260, marginLeft: 58, marginBottom: 40,
+        x: { domain: [0, section.epochs], label: "Epochs done", ticks: Math.min(section.epochs, 8), tickFormat: String },
+        y: {
+          label: "Learning rate", grid: true, zero: !section.rates_logarithmic,
+          type: section.rates_logarithmic ? "log" : "linear",
+          tickFormat: (v) => String(Number(v.toPrecision(2))), ticks: 5,
+        },
+        marks: [Plot.line(section.rates, {
+          x: "epoch", y: "rate", stroke: "var(--accent)", strokeWidth: 2, curve: "step-after", className: "rates",
+        })],
+      },
+      items: section.rates.map((each) => ({
+        x: each.epoch, y: each.rate,
+        text: `After ${Number(each.epoch.toFixed(2))} epochs: learning rate ${Number(each.rate.toPrecision(3))}`,
+      })),
+      numbers: {
+        columns: ["Epochs done", "Learning rate"],
+        rows: section.rates.map((each) => [String(Number(each.epoch.toFixed(2))), String(Number(each.rate.toPrecision(3)))]),
+      },
+    };
+  },
+
+  /** The share of seeds at or above each threshold, with its exact bounds. */
+  thresholds(section, { width }) {
+    const steps = section.thresholds.map((each) => ({ ...each, x: Math.max(1 - each.threshold, DATA.floor) }));
+    const x = accuracyScale(extent(steps.map((step) => step.x)), {
+      target: DATA.target, floor: DATA.floor, pixels: width - 70, apart: 56, label: "Threshold for every epoch of the window",
+    });
+    x.labelArrow = "right";
+    return {
+      plot: {
+        height: 260, marginLeft: 52, marginBottom: 40, x,
+        y: { domain: [0, 1], label: "Seeds at or above it", tickFormat: format.proportion, grid: true, ticks: 5 },
+        marks: [
+          Plot.areaY(steps, {
+            x: "x", y1: "lower", y2: "upper", fill: "var(--accent)", fillOpacity: 0.14, curve: "step-before", className: "band",
+          }),
+          Plot.ruleY([DATA.reliability], { stroke: SOFT, strokeDasharray: "4,3", className: "target" }),
+          Plot.ruleX([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, className: "target" }),
+          Plot.line(steps, { x: "x", y: "share", stroke: "var(--accent)", strokeWidth: 2, curve: "step-before", className: "shares" }),
+          Plot.dot(steps, { x: "x", y: "share", fill: "var(--accent)", r: 2.5, className: "shares" }),
+        ],
+      },
+      items: steps.map((step) => ({
+        x: step.x, y: step.share, text: `${step.label}: ${step.of} (${step.bounds})`,
+      })),
+    };
+  },
+
+  /** Both martingales after each seed, towards the threshold that decides. */
+  martingale(section) {
+    const { holds, fails, threshold } = section.paths;
+    const path = (name, logs) =>
+      [0, ...logs].map((value, runs) => ({ name, runs, value, seed: section.seeds[runs - 1] }));
+    const both = { HOLDS: path("HOLDS", holds), FAILS: path("FAILS", fails) };
+    const style = { HOLDS: ["var(--holds-mark)", null], FAILS: ["var(--misses-mark)", "5,3"] };
+    return {
+      plot: {
+        height: 260, marginLeft: 52, marginBottom: 40, marginRight: 16,
+        x: { domain: [0, Math.max(holds.length, 1)], label: "Seeds", ticks: Math.min(holds.length, 8), tickFormat: format.count },
+        y: {
+          type: "symlog", constant: threshold, label: "Logarithm of the evidence ratio", grid: true,
+          domain: [Math.min(-1, d3.min([...holds, ...fails])), Math.max(threshold * 1.3, d3.max([...holds, ...fails]))],
+          ticks: 5, tickFormat: (value) => String(value).replace("-", "−"),
+        },
+        marks: [
+          Plot.ruleY([0], { stroke: SOFT, strokeOpacity: 0.5 }),
+          Plot.ruleY([threshold], { stroke: INK, strokeWidth: 1.5, className: "target" }),
+          Plot.text([0], {
+            x: () => 0, y: () => threshold, text: () => "decides", textAnchor: "start", dx: 6, dy: -8,
+            fill: INK, stroke: "var(--paper)", strokeWidth: 4,
+          }),
+          ...Object.entries(both).flatMap(([name, rows]) => [
+            Plot.line(rows, {
+              x: "runs", y: "value", stroke: style[name][0], strokeWidth: 2, strokeDasharray: style[name][1],
+              curve: "step-after", className: "paths",
+            }),
+            rows.length <= 101 && Plot.dot(rows.slice(1), {
+              x: "runs", y: "value", fill: style[name][0], r: 2.5, symbol: name === "HOLDS" ? "circle" : "diamond", className: "seeds",
+            }),
+          ]),
+        ],
+      },
+      items: Object.values(both).flatMap((rows) => rows.slice(1).map((row) => ({
+        x: row.runs, y: row.value, seed: row.seed,
+        text: `After seed ${row.seed}: ratio for ${row.name} e^${format.logarithm(row.value)}, decides at e^${format.logarithm(threshold)}`,
+      }))),
+      numbers: {
+        columns: ["Seeds", "Seed", "Outcome", "Log ratio for HOLDS", "Log ratio for FAILS"],
+        rows: holds.map((value, place) => [
+          format.count(place + 1), String(section.seeds[place]), OUTCOMES[section.outcomes[place]].word,
+          format.logarithm(value), format.logarithm(fails[place]),
+        ]),
+      },
+    };
+  },
+
+  /** Each seed's best epoch above the lowest of its window: how much the best flatters. */
+  best(section, { width }) {
+    const dots = section.minima
+      .map((correct, place) => ({
+        place, seed: section.seeds[place], outcome: section.outcomes[place], correct, best: section.bests[place],
+      }))
+      .filter((dot) => dot.correct !== null && dot.best !== null)
+      .map((dot) => ({ ...dot, x: share(section, section.images - dot.correct), y: share(section, section.images - dot.best) }));
+    const scale = (pixels, apart, label) => accuracyScale(extent(dots.flatMap((dot) => [dot.x, dot.y])), {
+      target: DATA.target, floor: DATA.floor, pixels, apart, label,
+    });
+    const x = scale(width - 80, 58, `Lowest of the last ${section.window} epochs`);
+    const [worst, top] = x.domain;
+    return {
+      plot: {
+        height: 300, marginLeft: 62, marginBottom: 40,
+        x: { ...x, labelArrow: "right" }, y: { ...scale(250, 24, "Best epoch"), labelArrow: "up" },
+        marks: [
+          Plot.rect([0], {
+            x1: () => worst, x2: () => 1 - DATA.target, y1: () => 1 - DATA.target, y2: () => top, fill: "var(--shade)", className: "window",
+          }),
+          Plot.line([[worst, worst], [top, top]], { stroke: SOFT, strokeDasharray: "2,3" }),
+          Plot.ruleX([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, className: "target" }),
+          Plot.ruleY([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, className: "target" }),
+          ...Object.entries(OUTCOMES).map(([outcome, { colour, symbol }]) =>
+            Plot.dot(dots.filter((dot) => dot.outcome === outcome), {
+              x: "x", y: "y", r: 4, stroke: colour, strokeWidth: 1.75, symbol,
+              fill: outcome === "holds" ? colour : "none", fillOpacity: 0.6, className: "seeds",
+            }),
+          ),
+        ],
+      },
+      items: dots.map((dot) => ({
+        x: dot.x, y: dot.y, seed: dot.seed,
+        text: seedText(section, dot.place,
+          `best ${accuracyOf(section, section.images - dot.best)} in epoch ${section.best_epochs[dot.place]}, lowest of the window ${accuracyOf(section, section.images - dot.correct)}`),
+      })),
+      numbers: {
+        columns: ["Seed", "Outcome", "Lowest of the window", "Best epoch", "In epoch"],
+        rows: dots.map((dot) => [
+          String(dot.seed), OUTCOMES[dot.outcome].word, accuracyOf(section, section.images - dot.correct),
+          accuracyOf(section, section.images - dot.best), String(section.best_epochs[dot.place]),
+        ]),
+      },
+    };
+  },
+
+  /** The answer, and the share of seeds that hold, when one number of the question is changed. */
+  sensitivity: (section) => variations([{ name: section.name, sensitivity: section.sensitivity }], { named: false }),
+
+  /** The same for all iterations. */
+  variations: () => variations(DATA.sections.filter((section) => section.main), { named: true }),
+
+  /** The network from left to right: height is the side of the feature map, width its channels. */
+  network(section) {
+    const widest = d3.max(section.blocks, (block) => block.channels) || 1;
+    const tallest = d3.max(section.blocks, (block) => block.side) || 1;
+    const slot = 76;
+    const boxes = section.blocks.map((block, at) => ({
+      ...block, middle: at * slot + slot / 2,
+      half: 4 + 26 * Math.sqrt(block.channels / widest) / 2,
+      tall: Math.max(3, 48 * Math.sqrt(block.side / tallest)),
+    }));
+    const gaps = d3.pairs(boxes);
+    return {
+      plot: {
+        width: Math.max(280, boxes.length * slot + 8), height: 190, margin: 4,
+        x: { type: "identity", axis: null }, y: { type: "identity", axis: null },
+        marks: [
+          Plot.link(gaps, {
+            x1: ([a]) => a.middle + a.half, x2: ([, b]) => b.middle - b.half, y1: 66, y2: 66, stroke: SOFT, className: "links",
+          }),
+          Plot.rect(boxes, {
+            x1: (b) => b.middle - b.half, x2: (b) => b.middle + b.half, y1: (b) => 66 - b.tall, y2: (b) => 66 + b.tall,
+            fill: (b) => (b.parameters ? "var(--accent)" : "var(--rule)"), fillOpacity: (b) => (b.parameters ? 0.35 : 1),
+            stroke: (b) => (b.parameters ? "var(--accent)" : SOFT), className: "layers",
+          }),
+          Plot.text(boxes, { x: "middle", y: 130, text: "kind", fill: INK, fontSize: 11, fontWeight: 600 }),
+          Plot.text(boxes, { x: "middle", y: 146, text: "shape", fill: SOFT, fontSize: 11 }),
+          Plot.text(boxes, { x: "middle", y: 162, text: (b) => (b.parameters ? `${format.count(b.parameters)} par.` : ""), fill: SOFT, fontSize: 11 }),
+          Plot.text(boxes, { x: "middle", y: 178, text: (b) => (b.field ? `sees ${b.field}×${b.field}` : ""), fill: SOFT, fontSize: 11 }),
+        ],
+      },
+      items: boxes.map((box) => ({ px: box.middle, py: 66, text: box.text })),
+    };
+  },
+
+  /** Which digit is taken for which, over all seeds. */
+  confusion(section) {
+    const digits = d3.sort(new Set(section.confusions.flatMap((each) => [each.label, each.predicted])));
+    const most = d3.max(section.confusions, (each) => each.count);
+    return {
+      plot: {
+        height: 300, marginLeft: 44, marginBottom: 40, marginTop: 12,
+        x: { type: "band", domain: digits, label: "Taken for", tickFormat: String },
+        y: { type: "band", domain: digits, label: "Digit", tickFormat: String },
+        marks: [
+          Plot.cell(section.confusions, {
+            x: "predicted", y: "label", fill: "var(--misses-mark)", fillOpacity: (each) => 0.08 + 0.5 * (each.count / most), inset: 0.5, className: "cells",
+          }),
+          Plot.text(section.confusions, { x: "predicted", y: "label", text: (each) => format.count(each.count), fill: INK, fontSize: 11 }),
+        ],
+      },
+      items: section.confusions.map((each) => ({
+        x: each.predicted, y: each.label,
+        text: `${each.label} taken for ${each.predicted}: ${format.count(each.count)} times over all seeds`,
+      })),
+      numbers: {
+        columns: ["Digit", "Taken for", "Times, all seeds"],
+        rows: section.confusions.map((each) => [String(each.label), String(each.predicted), format.count(each.count)]),
+      },
+    };
+  },
+
+  /** Accuracy against parameters, with the front of the measured and what others claimed. */
+  parameters: (_, { width, keys }) => frontier("parameters", "Parameters", width, keys),
+
+  /** Accuracy against multiply-accumulates. */
+  macs: (_, { width, keys }) => frontier("macs", "MACs of one image", width, keys),
+
+  /** Differences from each iteration to the next, with intervals. */
+  steps() {
+    const steps = DATA.steps;
+    const rows = d3.range(steps.length);
+    return {
+      plot: {
+        height: 60 + 44 * steps.length, marginLeft: 16, marginRight: 16, marginBottom: 40,
+        x: { label: "Difference of the window's mean accuracy, in points", grid: true, tickFormat: (v) => `${v > 0 ? "+" : ""}${Number(v.toFixed(3))}`.replace("-", "−"), ticks: 6 },
+        y: { domain: d3.range(-0.5, steps.length), type: "linear", axis: null, reverse: true },
+        marks: [
+          Plot.ruleX([0], { stroke: INK }),
+          Plot.link(steps, { x1: "lower", x2: "upper", y1: rows, y2: rows, stroke: "var(--accent)", strokeWidth: 2.5, className: "intervals" }),
+          Plot.dot(steps, { x: "mean", y: rows, fill: "var(--accent)", r: 5, className: "intervals" }),
+          Plot.text(steps, {
+            x: "mean", y: rows, text: "name", dy: -14, fill: INK, stroke: "var(--paper)", strokeWidth: 4, fontSize: 12,
+          }),
+        ],
+      },
+      items: steps.map((step, at) => ({ x: step.mean, y: at, text: `${step.name}: ${step.text}` })),
+    };
+  },
+};
+
+const GROUPS = { window: "Last epochs", reliability: "Of seeds", target: "Target" };
+
+/** Cells of the answers by what was changed, a row a section: windows above, the others below. */
+function variations(sections, { named }) {
+  const cells = sections.flatMap(({ name, sensitivity }, row) => sensitivity.map((each) => ({ ...each, name, row })));
+  const [slot, left, rowHeight] = [54, named ? 104 : 4, 44];
+  const blocks = layOut(cells, left, slot, 56 + sections.length * rowHeight);
+  const heads = blocks.flatMap((block) => block.columns);
+  const at = new Map(heads.map((head) => [`${head.group} ${head.label}`, head]));
+  const x = (cell) => at.get(`${cell.group} ${cell.label}`).x;
+  const y = (cell) => at.get(`${cell.group} ${cell.label}`).y + 32 + cell.row * rowHeight;
+  const names = blocks.filter((block) => block.x === left).flatMap((block) =>
+    sections.map((section, row) => ({ name: section.name, y: block.y + 50 + row * rowHeight })));
+  return {
+    plot: {
+      width: d3.max(heads, (head) => head.x) + slot / 2 + 4, height: d3.max(blocks, (block) => block.y) + 46 + sections.length * rowHeight,
+      margin: 0, x: { type: "identity", axis: null }, y: { type: "identity", axis: null },
+      marks: [
+        Plot.text(blocks, { x: (block) => block.x + 4, y: (block) => block.y, text: (block) => GROUPS[block.group], textAnchor: "start", fill: SOFT }),
+        Plot.text(heads, { x: "x", y: (head) => head.y + 18, text: "label", fill: INK, fontWeight: (head) => (head.asked ? 700 : 400) }),
+        named && Plot.text(names, { x: 4, y: "y", text: ({ name }) => (name.length > 15 ? `${name.slice(0, 14)}…` : name), textAnchor: "start", fill: INK }),
+        Plot.rect(cells, {
+          x1: (cell) => x(cell) - slot / 2 + 1, x2: (cell) => x(cell) + slot / 2 - 1, y1: (cell) => y(cell) - 1, y2: (cell) => y(cell) + 37,
+          rx: 4, fill: (cell) => `var(--${cell.answer.toLowerCase()}-ground)`, className: "cells",
+          stroke: (cell) => (cell.asked ? INK : "none"), strokeWidth: 1.5,
+        }),
+        Plot.text(cells, {
+          x, y: (cell) => y(cell) + 11, text: (cell) => ANSWERS[cell.answer], fontSize: 14, fontWeight: 700,
+          fill: (cell) => `var(--${cell.answer.toLowerCase()})`,
+        }),
+        Plot.text(cells, { x, y: (cell) => y(cell) + 27, text: "of", fill: INK, fontSize: 10 }),
+      ],
+    },
+    items: cells.map((cell) => ({ px: x(cell), py: y(cell) + 18, text: `${cell.name}, ${cell.text}` })),
+    numbers: {
+      columns: ["Iteration", "Changed", "Seeds that hold", "Answer"],
+      rows: cells.map((cell) => [cell.name, `${GROUPS[cell.group]}: ${cell.label}`, cell.of, `${ANSWERS[cell.answer]} ${cell.answer}`]),
+    },
+  };
+}
+
+/** Where the columns of each group stand: the windows in the first line, the rest in the second. */
+function layOut(cells, left, slot, second) {
+  const next = { 10: left, [second + 10]: left };
+  return Object.keys(GROUPS).map((group) => {
+    const y = group === "window" ? 10 : second + 10;
+    const first = next[y];
+    const labels = [...new Set(cells.filter((cell) => cell.group === group).map((cell) => cell.label))];
+    next[y] += (labels.length + 0.5) * slot;
+    const columns = labels.map((label, at) => ({
+      group, label, y, x: first + at * slot + slot / 2,
+      asked: cells.find((cell) => cell.group === group && cell.label === label).asked,
+    }));
+    return { group, x: first, y, columns };
+  });
+}
+
+/** Measured means with intervals and worst seeds, their front, and single runs that were claimed. */
+function frontier(cost, label, width, keys) {
+  const measured = DATA.sections.filter((section) => section.main && section.mean);
+  const points = measured.map((section) => ({
+    name: section.name, section, cost: section[cost], share: 1 - section.mean.value,
+    lower: 1 - (section.mean.lower ?? section.mean.value), upper: 1 - (section.mean.upper ?? section.mean.value),
+    worst: section.worst === null ? null : share(section, section.images - section.worst),
+  }));
+  const claims = keys.has("claims")
+    ? DATA.claims.filter((claim) => claim[cost]).map((claim) => ({ ...claim, cost: claim[cost], share: 1 - claim.accuracy }))
+    : [];
+  const front = DATA.fronts[cost].map((at) => points.find((point) => point.section.anchor === at)).filter(Boolean);
+  const height = Math.min(420, Math.max(300, width * 0.42));
+  const y = accuracyScale(extent([...points, ...claims].flatMap((point) => [point.share, point.worst ?? point.share])), {
+    target: DATA.target, floor: DATA.floor, pixels: height - 60, label: "Accuracy", apart: 24,
+  });
+  const budget = cost === "parameters" ? [DATA.parameters] : [];
+  return {
+    plot: {
+      height, marginLeft: 62, marginRight: 24, marginBottom: 42,
+      x: { type: "log", label, tickFormat: (v) => (String(v).match(/^[125]0*$/) ? format.count(v) : ""), ticks: 6, nice: true, domain: costDomain([...points, ...claims].map((p) => p.cost).concat(budget)) },
+      y: { ...y, grid: true, labelArrow: "up" },
+      marks: [
+        Plot.ruleX(budget, { stroke: INK, strokeDasharray: "4,3", className: "target" }),
+        Plot.ruleY([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, className: "target" }),
+        keys.has("front") && Plot.line(front, { x: "cost", y: "share", stroke: "var(--accent)", strokeOpacity: 0.7, curve: "step-after", className: "front" }),
+        Plot.dot(claims, { x: "cost", y: "share", stroke: SOFT, symbol: "diamond", r: 5, className: "claims" }),
+        Plot.link(points, { x1: "cost", x2: "cost", y1: "lower", y2: "upper", stroke: "var(--accent)", strokeWidth: 2.5, className: "means" }),
+        Plot.dot(points.filter((p) => p.worst !== null), { x: "cost", y: "worst", stroke: "var(--misses-mark)", symbol: "times", r: 4, className: "worst" }),
+        Plot.dot(points, { x: "cost", y: "share", fill: "var(--accent)", r: 5, className: "means" }),
+        Plot.text(points, { x: "cost", y: "share", text: "name", dx: 9, textAnchor: "start", fill: INK, stroke: "var(--paper)", strokeWidth: 4 }),
+      ],
+    },
+    items: [
+      ...points.map((p) => ({ x: p.cost, y: p.share, text: `${p.name}: ${format.count(p.cost)} ${label.toLowerCase()}, ${p.section.mean.text}` })),
+      ...points.filter((p) => p.worst !== null).map((p) => ({
+        x: p.cost, y: p.worst, text: `${p.name}, worst seed: ${accuracyOf(p.section, p.section.images - p.section.worst)}`,
+      })),
+      ...claims.map((c) => ({ x: c.cost, y: c.share, text: `${c.name}: ${c.text}` })),
+    ],
+    numbers: {
+      columns: ["Network", label, "Accuracy", "Rests on"],
+      rows: [
+        ...points.map((p) => [p.name, format.count(p.cost), p.section.mean.text, `${format.count(p.section.seeds.length)} seeds`]),
+        ...claims.map((c) => [c.name, format.count(c.cost), c.text, "one run, as claimed"]),
+      ],
+    },
+  };
+}
+
+function costDomain(costs) {
+  const [low, high] = d3.extent(costs);
+  return [low / 1.3, high * 1.6];
+}

@@ -1,0 +1,74 @@
+"""The commands that train recorded runs again, from the commit that trained them."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from bench.evidence import Evidence
+from bench.iterations import Iteration
+from bench.records import Challenge, Machine
+from bench.report.wording import write_seeds
+
+SHORT_COMMIT = 12
+SEED = "{seed}"
+"""Stands in a template for the seed."""
+
+AGAIN = "again"
+"""Ledger folder of runs that are trained again: in the first one they are recorded already."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commands:
+    """Commits of the runs, each with the command for a seed; `commit_of` has a place for a run."""
+
+    commits: tuple[str, ...]
+    templates: tuple[str, ...]
+    commit_of: tuple[int, ...]
+    all_runs: str
+
+
+def write_commands(iteration: Iteration, evidence: Evidence, challenge: Challenge) -> Commands:
+    """Return what trains each run again, and what trains all of them with today's code."""
+    machines = [(name_commit(run.machine), _check_out(run.machine)) for run in evidence.runs]
+    distinct = list(dict.fromkeys(machines))
+    one = _train(iteration, evidence, challenge, SEED)
+    return Commands(
+        commits=tuple(name for name, _ in distinct),
+        templates=tuple(f"{checkout}{one}" for _, checkout in distinct),
+        commit_of=tuple(map(distinct.index, machines)),
+        all_runs=_train(
+            iteration, evidence, challenge, write_seeds(run.seed for run in evidence.runs)
+        ),
+    )
+
+
+def name_commit(machine: Machine) -> str:
+    """Return the commit that trained a run, as short as it is usually written."""
+    if machine.commit is None:
+        return "not recorded"
+    return machine.commit[:SHORT_COMMIT] + (" with uncommitted changes" if machine.dirty else "")
+
+
+def dataset_option(challenge: Challenge) -> str:
+    """Return what a command needs so that it takes the challenge's dataset."""
+    return " --dataset digits" if challenge.demonstration else ""
+
+
+def _check_out(machine: Machine) -> str:
+    """Return how to come back to a run's code; uncommitted changes cannot be had again."""
+    if machine.commit is None or machine.dirty:
+        return ""
+    return f"git checkout {shlex.quote(machine.commit[:SHORT_COMMIT])} && "
+
+
+def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds: str) -> str:
+    conditions = evidence.conditions
+    seeds = f"{seeds}-{seeds}" if seeds == SEED else seeds
+    block = f" --block {conditions.block}" if conditions.block > 1 else ""
+    device = conditions.device.split(maxsplit=1)[0] if conditions.device.strip() else "auto"
+    return (
+        f"bench run {shlex.quote(iteration.name)} --seeds {seeds} --device {shlex.quote(device)} "
+        f"--engine {shlex.quote(conditions.engine)}{block}{dataset_option(challenge)} "
+        f"--ledger {AGAIN}"
+    )
