@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from bench.commands.options import (
     read_selection,
 )
 from bench.iterations import list_iterations
+from bench.pictures import Pictures, load_pictures
 from bench.records import Challenge
 from bench.report.page import render_page, write_page
 from bench.verdict import Verdict, judge_all
@@ -30,11 +32,21 @@ page_option = click.option(
 @challenge_option
 @ledger_option
 @page_option
-def command(dataset: str, ledger: Path | None, page: Path | None) -> None:
-    """Write the page from the ledger alone: seconds, no torch, no model file is run."""
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of MNIST, to show the digits that most seeds get wrong; nothing is downloaded.  "
+    "[default: BENCH_DATA, else ./data]",
+)
+def command(dataset: str, ledger: Path | None, page: Path | None, data: Path | None) -> None:
+    """Write the page from the ledger alone: seconds, no torch, no model file is run.
+
+    The page is one file that needs no other: charts, every run, and raw data to download. Where the
+    images that the runs were scored on are at hand, it shows those that most seeds get wrong.
+    """
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    click.echo(f"page: {write_report(folder, challenge, page)}")
+    click.echo(f"page: {write_report(folder, challenge, page, data)}")
 
 
 def find_page(option: Path | None) -> Path:
@@ -43,7 +55,9 @@ def find_page(option: Path | None) -> Path:
     return option or root / settings.page
 
 
-def write_report(ledger: Path, challenge: Challenge, page: Path | None) -> Path:
+def write_report(
+    ledger: Path, challenge: Challenge, page: Path | None, data: Path | None = None
+) -> Path:
     """Judge every iteration by the ledger, write the page and return its path."""
     path = find_page(page)
     iterations = list_iterations()
@@ -51,5 +65,13 @@ def write_report(ledger: Path, challenge: Challenge, page: Path | None) -> Path:
     for iteration in iterations:
         selection = read_selection(ledger, challenge, iteration)
         verdicts += judge_all(selection, iteration, challenge)
-    write_page(path, render_page(verdicts, iterations, challenge))
+    pictures = find_pictures(verdicts, data)
+    write_page(path, render_page(verdicts, iterations, challenge, pictures))
     return path
+
+
+def find_pictures(verdicts: Iterable[Verdict], data: Path | None) -> dict[str, Pictures]:
+    """Return the validation images that are at hand, by the digest of their dataset."""
+    digests = {verdict.evidence.dataset for verdict in verdicts if verdict.evidence}
+    found = {digest: load_pictures(digest, data) for digest in digests}
+    return {digest: pictures for digest, pictures in found.items() if pictures is not None}

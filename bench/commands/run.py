@@ -173,7 +173,7 @@ def run(
     _announce(console, session, campaign)
     interrupted = _train(console, session, campaign)
     _conclude(console, campaign, interrupted=interrupted)
-    path = write_report(folder, challenge, page)
+    path = write_report(folder, challenge, page, data)
     console.print(f"page: {path}", highlight=False, soft_wrap=True)
     return INTERRUPTED if interrupted else 0
 
