@@ -14,17 +14,32 @@ const OUTCOMES = {
 
 const INK = "var(--ink)";
 const SOFT = "var(--soft)";
+const COSTS = d3.range(15).flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
 const ERRORS = [1, 2, 3, 4].flatMap((power) => [5, 3, 2, 1].map((digit) => digit / 10 ** power));
 
-/** An accuracy axis, logarithmic in the share of errors: halving them is the same step anywhere. */
-function accuracyScale(shares, { target, label, floor, pixels, apart = 24 }) {
-  const shown = [...shares.filter((share) => share !== null), 1 - target].map((s) => Math.max(s, floor));
+/**
+ * An accuracy axis, logarithmic in the share of errors: halving them is the same step anywhere.
+ * Returns Plot's scale, and the marks of its axis: Plot's own leaves labels of a log scale out.
+ */
+function accuracyAxis(shares, { along, pixels, apart = 24, label = null, grid = false }) {
+  const shown = [...shares.filter((share) => share !== null), 1 - DATA.target].map((s) => Math.max(s, DATA.floor));
   const [low, high] = [Math.min(...shown) / 1.25, Math.min(1, Math.max(...shown) * 1.15)];
-  const position = (share) => (pixels * Math.log(share / low)) / Math.log(high / low);
+  const ticks = logTicks(ERRORS, [low, high], pixels, () => apart);
+  return { scale: { type: "log", domain: [high, low], axis: null }, marks: drawAxis(along, ticks, (e) => format.proportion(1 - e), label, grid) };
+}
+
+/** Those candidates inside a domain that lie far enough from the one before. */
+function logTicks(candidates, [low, high], pixels, apart) {
+  const position = (value) => (pixels * Math.log(value / low)) / Math.log(high / low);
   const ticks = [];
-  for (const error of ERRORS.filter((error) => error >= low && error <= high).sort((a, b) => a - b))
-    if (!ticks.length || position(error) - position(ticks.at(-1)) >= apart) ticks.push(error);
-  return { type: "log", domain: [high, low], ticks, tickFormat: (e) => format.proportion(1 - e), label };
+  for (const value of d3.sort(candidates.filter((each) => each >= low && each <= high)))
+    if (!ticks.length || position(value) - position(ticks.at(-1)) >= apart(value)) ticks.push(value);
+  return ticks;
+}
+
+function drawAxis(along, ticks, write, label, grid) {
+  const [axis, lines, arrow] = along === "x" ? [Plot.axisX, Plot.gridX, "right"] : [Plot.axisY, Plot.gridY, "up"];
+  return [grid && lines(ticks), axis(ticks, { text: write, label, labelArrow: arrow })];
 }
 
 /** The largest and smallest of many numbers; Math.max takes no more than some ten thousand. */
@@ -53,14 +68,18 @@ function unfold(section, measure) {
   return rows;
 }
 
+/** How strongly one of many seeds is drawn: the more there are, the fainter and smaller. */
+const fade = (seeds) => Math.min(1, Math.max(0.2, Math.sqrt(40 / Math.max(seeds, 1))));
+
 /** One line a seed, what fails on top of what holds; diverged seeds end in a cross. */
 function seedLines(rows, y, { colour } = {}) {
+  const strokeOpacity = 0.65 * fade(new Set(rows.map((row) => row.seed)).size);
   return ["holds", "misses", "diverged"].flatMap((outcome) => {
     const own = rows.filter((row) => row.outcome === outcome);
     const stroke = colour ?? OUTCOMES[outcome].colour;
     const line = Plot.line(own, {
       x: "epoch", y, z: "seed", stroke, className: "seeds",
-      strokeWidth: 1.25, strokeOpacity: 0.65, strokeDasharray: OUTCOMES[outcome].dash,
+      strokeWidth: 1.25, strokeOpacity, strokeDasharray: OUTCOMES[outcome].dash,
     });
     const last = own.filter((row, at) => own[at + 1]?.seed !== row.seed);
     const alone = outcome === "diverged" ? last : last.filter((row) => row.epoch === 1);
@@ -69,12 +88,16 @@ function seedLines(rows, y, { colour } = {}) {
   });
 }
 
-const epochAxis = (section) => ({
-  domain: [0.5, Math.max(section.epochs, ...section.validation_errors.map((e) => e.length)) + 0.5],
-  ticks: d3.range(section.epochs, 0, -Math.ceil(section.epochs / 15)).reverse(),
-  tickFormat: String,
-  label: "Epoch",
-});
+const countEpochs = (section) => d3.max([section.epochs, ...section.validation_errors.map((errors) => errors.length)]);
+
+/** An epoch axis with the last epoch named, and before it as many as there is room for. */
+function epochAxis(section, width) {
+  const epochs = countEpochs(section);
+  const every = Math.ceil((epochs * 26) / Math.max(width - 90, 26));
+  return {
+    domain: [0.5, epochs + 0.5], ticks: d3.range(epochs, 0, -every).reverse(), tickFormat: String, label: "Epoch",
+  };
+}
 
 const windowMark = (section) =>
   Plot.rectX([0], {
@@ -89,28 +112,29 @@ const seedText = (section, place, rest) =>
 const charts = {
   /** All seeds' lowest accuracy in the window, as one strip on an axis that all strips share. */
   strip(section, { width }) {
-    const x = accuracyScale(extentOfMinima(), {
-      target: DATA.target, floor: DATA.floor, pixels: width - 40, apart: 56, label: null,
-    });
+    const x = accuracyAxis(extentOfMinima(), { along: "x", pixels: width - 40, apart: 56 });
     const dots = section.minima
       .map((correct, place) => ({
         place, seed: section.seeds[place], outcome: section.outcomes[place], correct,
-        share: correct === null ? x.domain[0] : share(section, section.images - correct),
+        share: correct === null ? x.scale.domain[0] : share(section, section.images - correct),
         lift: ((place + 1) * 0.618034) % 1, // the golden ratio spreads neighbours apart
       }));
+    const opacity = fade(dots.length);
+    const r = 2 + 1.5 * opacity;
     return {
       plot: {
         height: 80, marginLeft: 20, marginRight: 20, marginTop: 20, marginBottom: 20,
-        x: { ...x, tickSize: 3 }, y: { domain: [0, 1], axis: null },
+        x: x.scale, y: { domain: [0, 1], axis: null },
         marks: [
+          ...x.marks,
           Plot.ruleX([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, insetTop: -4, className: "target" }),
           Plot.text([1 - DATA.target], { x: (e) => e, frameAnchor: "top", dy: -13, text: targetLabel, fill: INK, fontSize: 11 }),
           Plot.dot(dots.filter((dot) => dot.outcome === "holds"), {
-            x: "share", y: "lift", r: 3.5, fill: OUTCOMES.holds.colour, fillOpacity: 0.75, className: "seeds",
+            x: "share", y: "lift", r, fill: OUTCOMES.holds.colour, fillOpacity: 0.75 * opacity, className: "seeds",
           }),
           ...["misses", "diverged"].map((outcome) =>
             Plot.dot(dots.filter((dot) => dot.outcome === outcome), {
-              x: "share", y: "lift", r: 3.5, stroke: OUTCOMES[outcome].colour, strokeWidth: 1.75,
+              x: "share", y: "lift", r, stroke: OUTCOMES[outcome].colour, strokeWidth: 1.75, strokeOpacity: opacity,
               symbol: OUTCOMES[outcome].symbol, className: "seeds",
             }),
           ),
@@ -140,16 +164,15 @@ const charts = {
     const shown = validation.filter((row) => keys.has(row.outcome));
     const shares = [...shown, ...training].map((row) => row.share);
     const height = Math.min(460, Math.max(280, width * 0.45));
+    const y = accuracyAxis(extent(shares), { along: "y", pixels: height - 60, label: "Accuracy", grid: true });
     return {
       plot: {
         height, marginLeft: 62, marginRight: 16, marginBottom: 40,
-        x: epochAxis(section),
-        y: {
-          ...accuracyScale(extent(shares), { target: DATA.target, floor: DATA.floor, pixels: height - 60, label: "Accuracy", apart: 22 }),
-          labelArrow: "up", grid: true,
-        },
+        x: epochAxis(section, width),
+        y: y.scale,
         marks: [
           windowMark(section),
+          ...y.marks,
           keys.has("band") && Plot.areaY(bands, {
             x: "epoch", y1: "lower", y2: "upper", fill: "var(--accent)", fillOpacity: 0.14, className: "band",
           }),
@@ -172,10 +195,10 @@ const charts = {
           format.percent(section.training_images - section.training_errors[row.place][row.epoch - 1], section.training_images)),
       })),
       numbers: {
-        columns: ["Seed", ...d3.range(1, epochAxis(section).domain[1]).map(String)],
+        columns: ["Seed", ...d3.range(1, countEpochs(section) + 1).map(String)],
         rows: section.validation_errors.map((errors, place) => [
           String(section.seeds[place]),
-          ...d3.range(0, epochAxis(section).domain[1] - 0.5).map((at) =>
+          ...d3.range(countEpochs(section)).map((at) =>
             errors[at] === undefined ? ABSENT : accuracyOf(section, errors[at])),
         ]),
       },
@@ -183,13 +206,13 @@ const charts = {
   },
 
   /** Losses by epoch: validation of every seed, medians of validation and training. */
-  loss(section, { keys }) {
+  loss(section, { width, keys }) {
     const rows = keys.has("seeds") ? unfold(section, "validation_loss").filter((row) => row.value > 0) : [];
     const bands = section.bands.filter((band) => band.validation_loss > 0 && band.training_loss > 0);
     return {
       plot: {
         height: 260, marginLeft: 52, marginBottom: 40,
-        x: epochAxis(section),
+        x: epochAxis(section, width),
         y: { type: "log", label: "Loss in nats", ticks: 5, tickFormat: (v) => String(Number(v.toPrecision(2))), grid: true },
         marks: [
           windowMark(section),
@@ -247,15 +270,15 @@ const charts = {
   /** The share of seeds at or above each threshold, with its exact bounds. */
   thresholds(section, { width }) {
     const steps = section.thresholds.map((each) => ({ ...each, x: Math.max(1 - each.threshold, DATA.floor) }));
-    const x = accuracyScale(extent(steps.map((step) => step.x)), {
-      target: DATA.target, floor: DATA.floor, pixels: width - 70, apart: 56, label: "Threshold for every epoch of the window",
+    const x = accuracyAxis(extent(steps.map((step) => step.x)), {
+      along: "x", pixels: width - 70, apart: 56, label: "Threshold for every epoch of the window",
     });
-    x.labelArrow = "right";
     return {
       plot: {
-        height: 260, marginLeft: 52, marginBottom: 40, x,
+        height: 260, marginLeft: 52, marginBottom: 40, x: x.scale,
         y: { domain: [0, 1], label: "Seeds at or above it", tickFormat: format.proportion, grid: true, ticks: 5 },
         marks: [
+          ...x.marks,
           Plot.areaY(steps, {
             x: "x", y1: "lower", y2: "upper", fill: "var(--accent)", fillOpacity: 0.14, curve: "step-before", className: "band",
           }),
@@ -327,16 +350,18 @@ const charts = {
       }))
       .filter((dot) => dot.correct !== null && dot.best !== null)
       .map((dot) => ({ ...dot, x: share(section, section.images - dot.correct), y: share(section, section.images - dot.best) }));
-    const scale = (pixels, apart, label) => accuracyScale(extent(dots.flatMap((dot) => [dot.x, dot.y])), {
-      target: DATA.target, floor: DATA.floor, pixels, apart, label,
+    const shares = extent(dots.flatMap((dot) => [dot.x, dot.y]));
+    const x = accuracyAxis(shares, {
+      along: "x", pixels: width - 80, apart: 58, label: `Lowest of the last ${section.window} epochs`,
     });
-    const x = scale(width - 80, 58, `Lowest of the last ${section.window} epochs`);
-    const [worst, top] = x.domain;
+    const y = accuracyAxis(shares, { along: "y", pixels: 250, label: "Best epoch", grid: true });
+    const [worst, top] = x.scale.domain;
     return {
       plot: {
-        height: 300, marginLeft: 62, marginBottom: 40,
-        x: { ...x, labelArrow: "right" }, y: { ...scale(250, 24, "Best epoch"), labelArrow: "up" },
+        height: 300, marginLeft: 62, marginBottom: 40, x: x.scale, y: y.scale,
         marks: [
+          ...y.marks,
+          ...x.marks,
           Plot.rect([0], {
             x1: () => worst, x2: () => 1 - DATA.target, y1: () => 1 - DATA.target, y2: () => top, fill: "var(--shade)", className: "window",
           }),
@@ -453,7 +478,7 @@ const charts = {
           Plot.link(steps, { x1: "lower", x2: "upper", y1: rows, y2: rows, stroke: "var(--accent)", strokeWidth: 2.5, className: "intervals" }),
           Plot.dot(steps, { x: "mean", y: rows, fill: "var(--accent)", r: 5, className: "intervals" }),
           Plot.text(steps, {
-            x: "mean", y: rows, text: "name", dy: -14, fill: INK, stroke: "var(--paper)", strokeWidth: 4, fontSize: 12,
+            frameAnchor: "left", y: rows, text: "name", dx: 4, dy: -14, fill: INK, stroke: "var(--paper)", strokeWidth: 4, fontSize: 12,
           }),
         ],
       },
@@ -532,16 +557,22 @@ function frontier(cost, label, width, keys) {
     : [];
   const front = DATA.fronts[cost].map((at) => points.find((point) => point.section.anchor === at)).filter(Boolean);
   const height = Math.min(420, Math.max(300, width * 0.42));
-  const y = accuracyScale(extent([...points, ...claims].flatMap((point) => [point.share, point.worst ?? point.share])), {
-    target: DATA.target, floor: DATA.floor, pixels: height - 60, label: "Accuracy", apart: 24,
+  const y = accuracyAxis(extent([...points, ...claims].flatMap((point) => [point.share, point.worst ?? point.share])), {
+    along: "y", pixels: height - 60, label: "Accuracy", grid: true,
   });
   const budget = cost === "parameters" ? [DATA.parameters] : [];
+  const domain = costDomain([...points, ...claims].map((point) => point.cost).concat(budget));
+  const late = (point) => Math.log(point.cost / domain[0]) > 0.75 * Math.log(domain[1] / domain[0]);
+  const names = (which, dx, textAnchor) => Plot.text(points.filter(which), {
+    x: "cost", y: "share", text: "name", dx, textAnchor, fill: INK, stroke: "var(--paper)", strokeWidth: 4,
+  });
   return {
     plot: {
       height, marginLeft: 62, marginRight: 24, marginBottom: 42,
-      x: { type: "log", label, tickFormat: (v) => (String(v).match(/^[125]0*$/) ? format.count(v) : ""), ticks: 6, nice: true, domain: costDomain([...points, ...claims].map((p) => p.cost).concat(budget)) },
-      y: { ...y, grid: true, labelArrow: "up" },
+      x: { type: "log", domain, axis: null }, y: y.scale,
       marks: [
+        ...y.marks,
+        ...drawAxis("x", logTicks(COSTS, domain, width - 90, (cost) => 7 * String(cost).length + 12), format.count, label),
         Plot.ruleX(budget, { stroke: INK, strokeDasharray: "4,3", className: "target" }),
         Plot.ruleY([1 - DATA.target], { stroke: INK, strokeWidth: 1.5, className: "target" }),
         keys.has("front") && Plot.line(front, { x: "cost", y: "share", stroke: "var(--accent)", strokeOpacity: 0.7, curve: "step-after", className: "front" }),
@@ -549,7 +580,8 @@ function frontier(cost, label, width, keys) {
         Plot.link(points, { x1: "cost", x2: "cost", y1: "lower", y2: "upper", stroke: "var(--accent)", strokeWidth: 2.5, className: "means" }),
         Plot.dot(points.filter((p) => p.worst !== null), { x: "cost", y: "worst", stroke: "var(--misses-mark)", symbol: "times", r: 4, className: "worst" }),
         Plot.dot(points, { x: "cost", y: "share", fill: "var(--accent)", r: 5, className: "means" }),
-        Plot.text(points, { x: "cost", y: "share", text: "name", dx: 9, textAnchor: "start", fill: INK, stroke: "var(--paper)", strokeWidth: 4 }),
+        names((point) => !late(point), 9, "start"),
+        names(late, -9, "end"),
       ],
     },
     items: [

@@ -28,10 +28,11 @@ class Figure {
   }
 
   draw() {
-    const width = Math.max(280, Math.floor(this.stage.clientWidth));
+    const zoom = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // as the text
+    const width = Math.max(280, Math.floor(this.stage.clientWidth / zoom));
     const chart = charts[this.name](this.section, { width, keys: this.keys });
-    const marks = chart.plot.marks.filter(Boolean);
-    const layers = marks.flat(Infinity).filter((mark) => mark.className === "seeds");
+    const marks = chart.plot.marks.flat(Infinity).filter(Boolean);
+    const layers = marks.filter((mark) => mark.className === "seeds");
     layers.forEach((layer, n) => {
       layer.className = `seeds layer-${n}`;
     });
@@ -43,7 +44,8 @@ class Figure {
     this.numbers = chart.numbers;
     this.bySeed = this.find(layers);
     this.stage.replaceChildren(svg);
-    this.width = width;
+    svg.style.width = `${svg.viewBox.baseVal.width * zoom}px`;
+    this.width = this.stage.clientWidth;
     this.element.dataset.drawn = String(svg.querySelectorAll("path, circle, rect, line, image").length);
     this.light(highlight.seedOf(this.section));
   }

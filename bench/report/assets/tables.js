@@ -65,13 +65,13 @@ function runColumns(section) {
   return [
     { data: "seed", title: "Seed", className: "n" },
     { data: "outcome", title: "Run" },
-    { data: "lowest", title: `Lowest of the last ${section.window}`, className: "n", render: accuracy },
-    { data: "window", title: `Correct in the last ${section.window}`, className: "n", orderable: false },
+    { data: "lowest", title: `Lowest of last ${section.window}`, className: "n", render: accuracy },
+    { data: "window", title: `Last ${section.window}, correct`, className: "n", orderable: false },
     { data: "best", title: "Best epoch", className: "n", render: accuracy },
     { data: "best_epoch", title: "In epoch", className: "n", render: shown(String) },
-    { data: "first", title: "First at the target", className: "n", render: shown((epoch) => `epoch ${epoch}`) },
+    { data: "first", title: "First at target", className: "n", render: shown((epoch) => `epoch ${epoch}`) },
     {
-      data: "training", title: "Training, last epoch", className: "n",
+      data: "training", title: "Training at last", className: "n",
       render: shown((correct) => format.percent(correct, section.training_images)),
     },
     { data: "seconds", title: "Time", className: "n", render: shown(format.seconds) },
