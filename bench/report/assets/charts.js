@@ -15,7 +15,7 @@ const OUTCOMES = {
 const INK = "var(--ink)";
 const SOFT = "var(--soft)";
 const COSTS = d3.range(15).flatMap((power) => [1, 2, 5].map((digit) => digit * 10 ** power));
-const ERRORS = [1, 2, 3, 4].flatMap((power) => [5, 3, 2, 1].map((digit) => digit / 10 ** power));
+const ERRORS = [1, 2, 3, 4].flatMap((power) => [7, 5, 3, 2, 1].map((digit) => digit / 10 ** power));
 
 /**
  * An accuracy axis, logarithmic in the share of errors: halving them is the same step anywhere.
@@ -47,6 +47,12 @@ const extent = (values) => d3.extent(values).filter((value) => value !== undefin
 
 const share = (section, errors) =>
   errors === null ? null : Math.max(errors, 0.5) / section.images;
+
+/** A little room around a logarithmic table of rates; others begin at zero. */
+function rateDomain(section) {
+  const [low, high] = d3.extent(section.rates, (each) => each.rate);
+  return section.rates_logarithmic ? [low / 1.4, high * 1.2] : [Math.min(0, low), high * 1.05 || 1];
+}
 
 /** The best and the worst final window of all iterations: the axis that all strips share. */
 const extentOfMinima = () =>
@@ -248,8 +254,7 @@ const charts = {
         height: 260, marginLeft: 58, marginBottom: 40,
         x: { domain: [0, section.epochs], label: "Epochs done", ticks: Math.min(section.epochs, 8), tickFormat: String },
         y: {
-          label: "Learning rate", grid: true, zero: !section.rates_logarithmic,
-          type: section.rates_logarithmic ? "log" : "linear",
+          label: "Learning rate", grid: true, domain: rateDomain(section), type: section.rates_logarithmic ? "log" : "linear",
           tickFormat: (v) => String(Number(v.toPrecision(2))), ticks: 5,
         },
         marks: [Plot.line(section.rates, {
