@@ -15,7 +15,7 @@ from bench.findings import Findings, Summary
 from bench.records import Challenge, Run, Status
 from bench.report.data import Judged
 from bench.report.findings import tabulate_sensitivity, tabulate_thresholds
-from bench.report.tables import Table, tabulate_decision, tabulate_layers
+from bench.report.tables import Table, tabulate_layers
 from bench.report.wording import ABSENT, format_exact_percent, format_number, format_points
 
 OUTCOMES = {
@@ -121,7 +121,6 @@ def _exhibit_martingale(judged: Judged, challenge: Challenge) -> Exhibit | None:
         f"{threshold} decides, with {confidence} confidence however often anyone looks; now "
         f"{decision.answer}.",
         keys=(Key(label="for HOLDS", style="holds"), Key(label="for FAILS", style="misses")),
-        numbers=None if decision.runs else tabulate_decision(decision),
     )
 
 

@@ -91,6 +91,7 @@ function makeRunsTable(space) {
     columns: runColumns(section),
     columnDefs: [{ targets: "_all", createdCell: (element, value) => { if (element.classList.contains("command")) setCommand(element, value); } }],
     deferRender: true,
+    drawCallback: () => highlight.light(section), // rows of a page that was not drawn before
     autoWidth: false,
     pageLength: 25,
     paging: section.seeds.length > 25,
