@@ -60,11 +60,14 @@ function listRuns(section) {
 const shown = (write) => (value, kind) =>
   kind === "display" || kind === "filter" ? (value === null ? ABSENT : write(value)) : (value ?? -1);
 
+/** DataTables takes text for HTML unless it is told otherwise: whatever comes from a ledger is text. */
+const asText = DataTable.render.text();
+
 function runColumns(section) {
   const accuracy = shown((correct) => `${format.percent(correct, section.images)} (${format.count(correct)})`);
   return [
     { data: "seed", title: "Seed", className: "n" },
-    { data: "outcome", title: "Run" },
+    { data: "outcome", title: "Run", render: asText },
     { data: "lowest", title: `Lowest of last ${section.window}`, className: "n", render: accuracy },
     { data: "window", title: `Last ${section.window}, correct`, className: "n", orderable: false },
     { data: "best", title: "Best epoch", className: "n", render: accuracy },
@@ -75,8 +78,8 @@ function runColumns(section) {
       render: shown((correct) => format.percent(correct, section.training_images)),
     },
     { data: "seconds", title: "Time", className: "n", render: shown(format.seconds) },
-    { data: "commit", title: "Commit" },
-    { data: "command", title: "Reproduce", className: "command", orderable: false },
+    { data: "commit", title: "Commit", render: asText },
+    { data: "command", title: "Reproduce", className: "command", orderable: false, render: asText },
   ];
 }
 
