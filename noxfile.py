@@ -54,6 +54,13 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", *session.posargs)
 
 
+@nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """Pass the tests of the page in the system's Chromium; fails where there is none."""
+    install(session, "-e", ".[train]", groups=("test", "browser"))
+    session.run("pytest", "tests/browser", "-n", "2", "--dist", "loadfile", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format, style, types and the directions of imports."""
