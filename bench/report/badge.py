@@ -26,7 +26,8 @@ def draw_badge(verdict: Verdict, name: str) -> Markup:
     question, answer = _split(verdict, name)
     left, right = (round(len(text) * LETTER) + 2 * PADDING for text in (question, answer))
     return Markup(
-        '<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" role="img" '
+        '<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        'viewBox="0 0 {width} {height}" role="img" '
         'aria-label="{question} {answer}"><title>{question} {answer}</title>'
         '<rect width="{left}" height="{height}" fill="#33383d"/>'
         '<rect x="{left}" width="{right}" height="{height}" fill="{colour}"/>'

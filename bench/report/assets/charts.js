@@ -573,7 +573,7 @@ function frontier(cost, label, width, keys) {
   });
   return {
     plot: {
-      height, marginLeft: 62, marginRight: 24, marginBottom: 42,
+      height, marginLeft: 62, marginRight: 34, marginBottom: 42,
       x: { type: "log", domain, axis: null }, y: y.scale,
       marks: [
         ...y.marks,

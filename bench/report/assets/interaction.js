@@ -42,6 +42,7 @@ class Figure {
     this.svg = svg;
     this.items = chart.items.map((item) => this.locate(item));
     this.numbers = chart.numbers;
+    this.at = -1;
     this.bySeed = this.find(layers);
     this.stage.replaceChildren(svg);
     svg.style.width = `${svg.viewBox.baseVal.width * zoom}px`;
