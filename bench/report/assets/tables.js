@@ -109,6 +109,12 @@ function makeRunsTable(space) {
   wrap.setAttribute("aria-label", `Runs of ${section.name}, scrolls sideways`);
   table.replaceWith(wrap);
   wrap.append(table);
+  // DataTables' headings say that they are buttons, and answer to Enter alone
+  table.tHead.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !event.target.matches(".dt-column-order")) return;
+    event.preventDefault();
+    event.target.click();
+  });
   table.tBodies[0].addEventListener("click", (event) => {
     const row = made.row(event.target.closest("tr")).data();
     if (row && !event.target.closest("button")) highlight.pin(section, row.seed);
