@@ -15,7 +15,8 @@ from bench.commands.report import write_report
 from bench.errors import BenchError
 from browser.chromium import find_chromium, start_chromium
 from browser.committed import LEDGER
-from browser.pages import Noise
+from browser.pages import Noise, write_planted
+from browser.planted import plant_many
 
 MNIST_AT_HAND = LEDGER.parents[2] / "shared" / "mnist"
 
@@ -84,3 +85,9 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 def open_for_module(browser: Browser) -> Iterator[OpenPage]:
     """Return what opens a page for all tests of a module, which only read it."""
     yield from _supervise(browser)
+
+
+@pytest.fixture(scope="session")
+def thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page of two iterations with 1,000 seeds each."""
+    return write_planted(tmp_path_factory.mktemp("thousand") / "index.html", plant_many())

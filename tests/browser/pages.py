@@ -177,3 +177,39 @@ def cut_percent(correct: int, total: int) -> str:
     """Return an accuracy with two decimals, cut off, by integers alone."""
     hundredths = correct * 10_000 // total
     return f"{hundredths // 100}.{hundredths % 100:02d}\u00a0%"
+
+
+def list_cut_off(page: Page) -> list[str]:
+    """Return the visible texts that no scrolling brings into view: outside of what holds them.
+
+    What holds a text is the nearest element that scrolls sideways, else the window.
+    """
+    cut: list[str] = page.evaluate(
+        """() => {
+          const scrolls = each => /auto|scroll/.test(getComputedStyle(each).overflowX);
+          const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          const range = document.createRange();
+          const cut = [];
+          for (let node; (node = walker.nextNode());) {
+            const parent = node.parentElement;
+            if (!node.data.trim() || !parent.checkVisibility({visibilityProperty: true})) continue;
+            if (parent.closest("script, style, .unseen, .skip, [hidden]")) continue;
+            let holder = parent;
+            while (holder && !scrolls(holder)) holder = holder.parentElement;
+            const frame = holder?.getBoundingClientRect();
+            const left = holder ? frame.left - holder.scrollLeft : 0;
+            const right = holder ? left + holder.scrollWidth : innerWidth;
+            range.selectNodeContents(node);
+            for (const box of range.getClientRects())
+              if (box.width && (box.left < left - 1 || box.right > right + 1)) {
+                const at = `${Math.round(box.left - left)} to ${Math.round(box.right - left)}`;
+                const room = Math.round(right - left);
+                const where = parent.closest("figure")?.dataset.chart ?? parent.tagName;
+                cut.push(`${where}: "${node.data.trim().slice(0, 60)}" ${at} of ${room}`);
+                break;
+              }
+          }
+          return cut;
+        }"""
+    )
+    return cut
