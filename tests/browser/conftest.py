@@ -54,6 +54,7 @@ def _open(browser: Browser, path: Path, options: dict[str, Any]) -> tuple[Page, 
         viewport={"width": width, "height": height}, reduced_motion="reduce", **options
     )
     page = context.new_page()
+    page.set_default_timeout(10_000)
     noise = Noise(address=path.as_uri())
     noise.listen(page)
     page.goto(path.as_uri())

@@ -17,6 +17,8 @@ from browser.planted import EPOCHS, plant_close
 
 TOTALS = (10_000, 360, 1_797, 9_999)
 TARGET = "99.40"
+CLAIMED = re.compile(r"99\.40 % in the (best epoch|worst of)[^\n]*")
+"""What others claimed in public of networks of their own."""
 
 READ = """() => {
   const figures = [...document.querySelectorAll("figure[data-chart]")];
@@ -42,8 +44,8 @@ def test_runs_just_below_the_target_are_never_shown_at_it(
 ) -> None:
     """Two dozen seeds of 15 epochs, each count below the target by an image or a few."""
     path = write_planted(tmp_path / "close.html", plant_close(total, MNIST.required(total)))
-    for text in read_everything(open_page(path)):
-        assert TARGET not in text, text[max(0, text.find(TARGET) - 200) :][:400]
+    texts = [CLAIMED.sub("", text) for text in read_everything(open_page(path))]
+    assert [text[max(0, text.find(TARGET) - 99) :][:200] for text in texts if TARGET in text] == []
 
 
 @pytest.mark.parametrize("total", TOTALS)
