@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request
 
@@ -16,6 +16,7 @@ from bench.records import Challenge, Run
 from bench.report.page import render_page, write_page
 from bench.verdict import judge_all
 
+SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 SPECKS = "svg [data-seed]"
 """What a chart draws of single seeds."""
 
