@@ -61,6 +61,13 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/browser", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
+@nox.session(default=False)
+def picture(session: nox.Session) -> None:
+    """Take the pictures of the page that README shows; writes docs/page-*.png."""
+    install(session, "-e", ".", "pillow", groups=("browser",))
+    session.run("python", "-m", "browser.picture", env={"PYTHONPATH": "tests"})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check format, style, types and the directions of imports."""
@@ -74,7 +81,8 @@ def lint(session: nox.Session) -> None:
 @nox.session(default=False)
 def perf(session: nox.Session) -> None:
     """Compare the benchmarks with their baseline; `nox -s perf -- --help` lists all it measures."""
-    install(session, "-e", ".[train]", groups=("test",))
+    groups = ("test", "browser") if "--report" in session.posargs else ("test",)
+    install(session, "-e", ".[train]", groups=groups)
     session.run("python", "tests/perf", *session.posargs)
 
 

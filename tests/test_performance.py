@@ -26,6 +26,7 @@ from perf.stored import (
     JudgeCosts,
     Judging,
     Memory,
+    ReportCost,
     Step,
     Steps,
     Timing,
@@ -364,6 +365,23 @@ def plant_results(folder: Path) -> None:
         folder / "judge.json",
         JudgeCosts(host=HOST, hashing_seconds=0.5, skipping_seconds=0.8, judgings=(judging,)),
     )
+    write_result(
+        folder / "report.json",
+        ReportCost(
+            host=HOST,
+            iterations=8,
+            runs=1_000,
+            ledger_bytes=90_000_000,
+            page_bytes=5 << 20,
+            seconds=4.2,
+            cpu_seconds=4.0,
+            peak_mebibytes=300.0,
+            browser="Chromium 1",
+            ready_seconds=0.8,
+            drawn_seconds=1.1,
+            pointing_milliseconds=30.0,
+        ),
+    )
     case = {"method": "grouped", "width": 8, "precision": "fp32", "steps": 50}
     rows = [
         {"case": case, "step_milliseconds": 1.5, "runs_a_minute": 1234.5, "failure": None},
@@ -391,6 +409,8 @@ def test_every_block_of_the_page_shows_its_result(tmp_path: Path) -> None:
     assert "| worker, eager engine | 700 MiB | 400 MiB |" in text
     assert "| made for it | 9,000 | 3.00 | 4.5 s |" in text
     assert "| 1,000 | 9 MB | text | 0.50 s | 500 µs | 58 MiB |" in text
+    assert "| size of the page | 5.00 MiB | 6 MiB |" in text
+    assert "1,000 runs x 8 iterations, a ledger of 90 MB. Chromium 1" in text
     assert "| grouped | 8 | fp32 | 1.50 ms | - | 1,234.5 | - |" in text
     assert "| grouped | 8 | fp32 | OutOfMemoryError | - | - | - |" in text
     assert "answers in 0.06 s by the clock on Example CPU with 2 cores" in text
@@ -425,5 +445,13 @@ def test_help_lists_every_job() -> None:
         [sys.executable, str(ROOT / "tests" / "perf"), "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0
-    for job in ("--update-baseline", "--ratio", "--seeds-curve", "--memory", "--judge", "--page"):
+    for job in (
+        "--update-baseline",
+        "--ratio",
+        "--seeds-curve",
+        "--memory",
+        "--judge",
+        "--report",
+        "--page",
+    ):
         assert job in done.stdout

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from evidence_digest import LEDGER
 from playwright.sync_api import Browser, Page
 
 from bench.challenges import MNIST
 from bench.commands.report import write_report
 from bench.errors import BenchError
 from browser.chromium import find_chromium, start_chromium
-from browser.committed import LEDGER
 from browser.pages import Noise, write_planted
 from browser.planted import plant_many
 

@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+from evidence_digest import read_verdicts
 from playwright.sync_api import Page
 
 from bench.verdict_table import write_markdown
-from browser.committed import read_runs, read_verdicts
+from browser.committed import read_runs
 from browser.conftest import OpenPage
 from browser.pages import read_data
 

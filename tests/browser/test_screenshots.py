@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from evidence_digest import ROOT
 
-from browser.committed import ROOT
 from browser.conftest import OpenPage
 from browser.pages import SCHEMES, draw_all
 

@@ -7,6 +7,7 @@ python tests/perf --steps              images per second of a training step, way
 python tests/perf --seeds-curve        wall time against the number of seeds
 python tests/perf --memory             peak memory of a worker, beyond torch's own
 python tests/perf --judge              processor time and memory of `bench judge`
+python tests/perf --report             the page of a large ledger: writing, opening, pointing
 python tests/perf --gpu-probe          what the GPU engine gives on this machine's GPU
 python tests/perf --page               write docs/performance.md from the stored results
 
@@ -33,6 +34,7 @@ JOBS = {
     "--seeds-curve": "perf.measure_seeds",
     "--memory": "perf.measure_memory",
     "--judge": "perf.measure_judge",
+    "--report": "perf.measure_report",
     "--gpu-probe": "perf.probe_gpu",
     "--page": "perf.write_page",
 }

@@ -143,6 +143,32 @@ class JudgeCosts(msgspec.Struct, frozen=True, kw_only=True):
     judgings: tuple[Judging, ...]
 
 
+class ReportCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page of a ledger of so many runs an iteration costs to write, to open and to use.
+
+    `seconds` are by the clock, of a process that reads, judges and writes; `ready_seconds` and
+    `drawn_seconds` pass from the navigation until the page listens and its first charts stand.
+    """
+
+    host: Host
+    iterations: int
+    runs: int
+    ledger_bytes: int
+    page_bytes: int
+    seconds: float
+    cpu_seconds: float
+    peak_mebibytes: float
+    browser: str
+    ready_seconds: float
+    drawn_seconds: float
+    pointing_milliseconds: float
+
+    @property
+    def mebibytes(self) -> float:
+        """Return the size of the page."""
+        return self.page_bytes / (1 << 20)
+
+
 class ProbeCase(msgspec.Struct, frozen=True, kw_only=True):
     """How the GPU engine trained: `width` seeds side by side by a method, in a precision."""
 
@@ -169,7 +195,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[ProbeRow, ...]
 
 
-Result = TypeVar("Result", Benchmarks, Timings, Steps, Memory, JudgeCosts, Probe)
+Result = TypeVar("Result", Benchmarks, Timings, Steps, Memory, JudgeCosts, ReportCost, Probe)
 
 
 def describe_host(load: float | None = None) -> Host:

@@ -24,6 +24,7 @@ from perf.stored import (
     Memory,
     Probe,
     ProbeRow,
+    ReportCost,
     Steps,
     Timing,
     Timings,
@@ -231,6 +232,30 @@ def write_judge(results: Path) -> str:
     )
 
 
+def write_report(results: Path) -> str:
+    """Return what the page of a large ledger costs, beside its budget."""
+    path = results / "report.json"
+    if not path.exists():
+        return _not_measured("nox -s perf -- --report")
+    cost = read_result(path, ReportCost)
+    rows = [
+        ("what", "measured", "budget"),
+        ("---", "---:", "---:"),
+        ("read, judge and write, by the clock", f"{cost.seconds:.2f} s", "5 s"),
+        ("the same, processor time", f"{cost.cpu_seconds:.2f} s", "-"),
+        ("peak memory", f"{cost.peak_mebibytes:,.0f} MiB", "-"),
+        ("size of the page", f"{cost.mebibytes:.2f} MiB", "6 MiB"),
+        ("opening, until it listens", f"{cost.ready_seconds:.2f} s", "2 s"),
+        ("opening, until its first charts are drawn", f"{cost.drawn_seconds:.2f} s", "2 s"),
+        ("pointing, until the seed is lit", f"{cost.pointing_milliseconds:.0f} ms", "-"),
+    ]
+    return (
+        f"{_write_table(rows)}\n\n{cost.runs:,} runs x {count(cost.iterations, 'iteration')}, a "
+        f"ledger of {cost.ledger_bytes / 1e6:,.0f} MB. {cost.browser}, 1440 x 900. "
+        f"{describe(cost.host)}"
+    )
+
+
 def write_gpu(results: Path) -> str:
     """Return what the GPU probe found, a row a case."""
     path = results / "gpu_probe.json"
@@ -323,6 +348,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "steps": write_steps,
     "memory": write_memory,
     "judge": write_judge,
+    "report": write_report,
     "gpu": write_gpu,
     "gpu-ratio": write_gpu_ratio,
 }
