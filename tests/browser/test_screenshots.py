@@ -22,5 +22,5 @@ def test_the_page_as_a_picture(open_page: OpenPage, committed: Path, width: int)
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         path = SCREENSHOTS / f"page-{width}-{scheme}.png"
-        page.screenshot(path=path, full_page=True)
+        page.screenshot(path=path, full_page=True, timeout=60_000)
         assert path.stat().st_size > 0
