@@ -57,7 +57,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def browser(session: nox.Session) -> None:
     """Pass the tests of the page in the system's Chromium; fails where there is none."""
-    install(session, "-e", ".[train]", groups=("test", "browser"))
+    install(session, "-e", ".", groups=("test", "browser"))
     session.run("pytest", "tests/browser", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import ConsoleMessage, Error, Locator, Page, Request
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Request
 
 from bench.challenges import MNIST
 from bench.evidence import select_evidence
@@ -16,7 +16,8 @@ from bench.records import Challenge, Run
 from bench.report.page import render_page, write_page
 from bench.verdict import judge_all
 
-SCHEMES: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 SPECKS = "svg [data-seed]"
 """What a chart draws of single seeds."""
 
@@ -33,11 +34,15 @@ class Noise:
         page.on("console", self._hear)
         page.on("pageerror", self._fail)
         page.on("request", self._see)
-        page.on("dialog", lambda dialog: (self.heard.append("dialog"), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.heard.append(f"console {message.type}: {message.text}")
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.heard.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _fail(self, error: Error) -> None:
         self.heard.append(f"page error: {error}")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from browser.conftest import OpenPage
-from browser.pages import SCHEMES, draw_all, list_cut_off, open_details
+from browser.pages import SCHEMES, Scheme, draw_all, list_cut_off, open_details
 
 WIDTHS = (360, 768, 1440, 3840)
 
@@ -28,7 +28,7 @@ def page(
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_the_page_is_no_wider_than_the_window(page: Page, scheme: str) -> None:
+def test_the_page_is_no_wider_than_the_window(page: Page, scheme: Scheme) -> None:
     """With everything open and drawn, in either scheme."""
     page.emulate_media(color_scheme=scheme)
     width, room = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
