@@ -80,7 +80,7 @@ def test_there_is_one_card_and_one_chart_for_each_iteration(read):
     drawn = [each.attributes["data-section"] for each in find_charts(document, "accuracy")]
     assert drawn == [iteration.name for iteration in iterations]
     seeds = {each["anchor"]: each["seeds"] for each in read_data(page)["sections"]}
-    assert seeds == dict.fromkeys(drawn, [0, 1, 2])
+    assert seeds == {name: [0, 1, 2] for name in drawn}
 
 
 def test_every_id_is_used_once_and_every_reference_leads_somewhere(read):
