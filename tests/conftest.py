@@ -33,3 +33,12 @@ def mnist_folder() -> Path:
     if folder is None:
         pytest.skip("MNIST is not on this machine: name its folder in BENCH_DATA")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let golden outlines of the page be written anew."""
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the outlines of the page into tests/golden/ instead of comparing them",
+    )
