@@ -55,11 +55,16 @@ def dataset_option(challenge: Challenge) -> str:
     return " --dataset digits" if challenge.demonstration else ""
 
 
+def _quote(text: str) -> str:
+    """Return a text as one word of a shell, in which no place for the seed is left."""
+    return shlex.quote(text).replace(SEED, "{''seed}")
+
+
 def _check_out(machine: Machine) -> str:
     """Return how to come back to a run's code; uncommitted changes cannot be had again."""
     if machine.commit is None or machine.dirty:
         return ""
-    return f"git checkout {shlex.quote(machine.commit[:SHORT_COMMIT])} && "
+    return f"git checkout {_quote(machine.commit[:SHORT_COMMIT])} && "
 
 
 def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds: str) -> str:
@@ -68,7 +73,7 @@ def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds
     block = f" --block {conditions.block}" if conditions.block > 1 else ""
     device = conditions.device.split(maxsplit=1)[0] if conditions.device.strip() else "auto"
     return (
-        f"bench run {shlex.quote(iteration.name)} --seeds {seeds} --device {shlex.quote(device)} "
-        f"--engine {shlex.quote(conditions.engine)}{block}{dataset_option(challenge)} "
+        f"bench run {_quote(iteration.name)} --seeds {seeds} --device {_quote(device)} "
+        f"--engine {_quote(conditions.engine)}{block} --dataset {_quote(challenge.dataset)} "
         f"--ledger {AGAIN}"
     )

@@ -383,7 +383,10 @@ def _vary(group: str, label: str, variation: Variation, challenge: Challenge) ->
         challenge.reliability,
         challenge.target,
     )
-    changed = {"window": f"last {label} epochs", "reliability": f"{label} of seeds"}
+    changed = {
+        "window": f"last {format_number(variation.window, 'epoch')}",
+        "reliability": f"{label} of seeds",
+    }
     return Varied(
         group=group,
         label=label,

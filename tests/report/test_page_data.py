@@ -411,7 +411,7 @@ def test_each_run_has_the_command_that_trains_it_again():
 
     assert command == (
         "git checkout abcdef000000 && bench run iteration_4 --seeds 7-7 --device cpu "
-        "--engine native --ledger again"
+        "--engine native --dataset mnist --ledger again"
     )
     assert section["commits"] == ["0123456789ab", "abcdef000000"]
     assert section["commit_of"] == [0, 1] * 4
@@ -426,7 +426,7 @@ def test_a_block_of_seeds_and_a_gpu_are_part_of_the_command():
 
     assert shlex.split(command.partition(" && ")[2]) == [
         "bench", "run", "iteration_4", "--seeds", "0-0", "--device", "cuda", "--engine", "stacked",
-        "--block", "16", "--ledger", "again",
+        "--block", "16", "--dataset", "mnist", "--ledger", "again",
     ]  # fmt: skip
 
 
@@ -453,7 +453,7 @@ def test_a_hostile_name_stays_one_word_of_the_shell(hostile: str):
     assert list(lexer) == [
         "git", "checkout", hostile[:12], "&&",
         "bench", "run", hostile, "--seeds", "0-0", "--device", hostile.split()[0],
-        "--engine", hostile, "--ledger", "again",
+        "--engine", hostile, "--dataset", "mnist", "--ledger", "again",
     ]  # fmt: skip
 
 

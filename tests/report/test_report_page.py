@@ -241,7 +241,8 @@ def test_a_page_repeats_the_commands_that_reproduce_its_runs(read):
     (command,) = document.find_all("div", "code")
     (shown,), (button,) = command.find_all("pre"), command.find_all("button")
     assert shown.text == (
-        "bench run iteration_4 --seeds 0-5 --device cpu --engine eager --ledger again"
+        "bench run iteration_4 --seeds 0-5 --device cpu --engine eager --dataset mnist "
+        "--ledger again"
     )
     assert button.attributes["data-copy-from"] == shown.attributes["id"]
 

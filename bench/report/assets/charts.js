@@ -79,13 +79,14 @@ const fade = (seeds) => Math.min(1, Math.max(0.2, Math.sqrt(40 / Math.max(seeds,
 
 /** One line a seed, what fails on top of what holds; diverged seeds end in a cross. */
 function seedLines(rows, y, { colour } = {}) {
-  const strokeOpacity = 0.65 * fade(new Set(rows.map((row) => row.seed)).size);
+  const seeds = new Set(rows.map((row) => row.seed)).size;
+  const strokeOpacity = 0.65 * fade(seeds);
   return ["holds", "misses", "diverged"].flatMap((outcome) => {
     const own = rows.filter((row) => row.outcome === outcome);
     const stroke = colour ?? OUTCOMES[outcome].colour;
     const line = Plot.line(own, {
       x: "epoch", y, z: "seed", stroke, className: "seeds",
-      strokeWidth: 1.25, strokeOpacity, strokeDasharray: OUTCOMES[outcome].dash,
+      strokeWidth: 1.25, strokeOpacity, strokeDasharray: seeds > CROWD ? null : OUTCOMES[outcome].dash,
     });
     const last = own.filter((row, at) => own[at + 1]?.seed !== row.seed);
     const alone = outcome === "diverged" ? last : last.filter((row) => row.epoch === 1);

@@ -2,6 +2,7 @@
 // highlighted in every chart of its iteration.
 
 const REACH = 28; // pixels within which the pointer finds an item
+const CROWD = 200; // seeds from which on the others are hidden beside a lit one: dimming takes a second
 const figures = []; // every figure of the page, drawn or not
 
 class Figure {
@@ -39,6 +40,9 @@ class Figure {
     const svg = Plot.plot({ width, style: { background: "none", overflow: "visible" }, ...chart.plot, marks });
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", this.element.dataset.description);
+    // Plot labels its groups by the kind of mark, which no role of theirs allows and nobody can hear
+    for (const group of svg.querySelectorAll("[aria-label]")) group.removeAttribute("aria-label");
+    svg.classList.toggle("crowded", (this.section?.seeds.length ?? 0) > CROWD);
     this.svg = svg;
     this.items = chart.items.map((item) => this.locate(item));
     this.numbers = chart.numbers;
