@@ -22,7 +22,7 @@ from bench.errors import BenchError
 from browser.chromium import start_chromium
 from browser.pages import SCHEMES
 
-WIDTH, HEIGHT, DENSITY = 1280, 800, 1.5
+WIDTH, HEIGHT, DENSITY = 1280, 1000, 1.5
 COLOURS = 128
 LARGEST = 300_000
 
