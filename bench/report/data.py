@@ -1,210 +1,49 @@
-"""What the page's charts draw and its buttons download, as one JSON document inside the page.
-
-Everything here was recorded or found elsewhere; nothing is computed but units: an accuracy becomes
-a count of images, so that no float stands between a figure and the target.
-"""
+"""From verdicts and findings to the document inside the page: nothing is computed but units."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import msgspec
-from markupsafe import Markup
-from msgspec import Struct
-
 from bench.consistency import Decision
-from bench.evidence import Evidence
 from bench.figures import format_percent
 from bench.findings import (
     Comparison,
-    Confusion,
     EpochSummary,
-    Findings,
     Interval,
     Sensitivity,
     ThresholdShare,
     Variation,
 )
-from bench.iterations import Iteration
 from bench.public_claims import PUBLIC_CLAIMS, PublicClaim
 from bench.records import Challenge, Run
 from bench.report.commands import Commands, write_commands
-from bench.report.network import Block, group_layers
+from bench.report.document import (
+    Band,
+    Claimed,
+    Difference,
+    Martingales,
+    Mean,
+    PageData,
+    Rate,
+    SectionData,
+    Step,
+    Varied,
+)
+from bench.report.judged import Judged
+from bench.report.network import group_layers
 from bench.report.wording import (
     format_exact_percent,
     format_gap,
     format_interval,
     format_number,
-    name_iteration,
 )
-from bench.verdict import Verdict
 from models.recipe import MultiStep, Recipe
 
 LOSS_DECIMALS = 5
 RATES_AN_EPOCH = 8
 """Points of the learning-rate curve in an epoch."""
-
-TAME = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028",
-        0x2029: "\\u2029"}  # fmt: skip
-"""Characters that could end a script element or a line of script, as JSON may write them too."""
-
-
-class Band(Struct, frozen=True, kw_only=True):
-    """What the seeds have in common in one epoch, in correct images and nats."""
-
-    epoch: int
-    runs: int
-    median: float
-    lower: float
-    upper: float
-    training: float
-    validation_loss: float
-    training_loss: float
-
-
-class Step(Struct, frozen=True, kw_only=True):
-    """The share of seeds at or above a threshold, with its bounds, and as text."""
-
-    threshold: float
-    share: float
-    lower: float
-    upper: float
-    label: str
-    of: str
-    bounds: str
-
-
-class Varied(Struct, frozen=True, kw_only=True):
-    """What the rule says when one number of the challenge is another."""
-
-    group: str
-    label: str
-    answer: str
-    of: str
-    asked: bool
-    text: str
-
-
-class Mean(Struct, frozen=True, kw_only=True):
-    """The mean accuracy of the final window with its interval."""
-
-    value: float
-    lower: float | None
-    upper: float | None
-    text: str
-
-
-class Martingales(Struct, frozen=True, kw_only=True):
-    """Natural logarithms of both evidence ratios after 1, 2, ... seeds."""
-
-    holds: tuple[float, ...]
-    fails: tuple[float, ...]
-    threshold: float
-
-
-class Rate(Struct, frozen=True, kw_only=True):
-    """The learning rate after so many epochs."""
-
-    epoch: float
-    rate: float
-
-
-class SectionData(Struct, frozen=True, kw_only=True):
-    """One verdict's runs, a column a quantity and a place a seed; errors are images got wrong."""
-
-    anchor: str
-    iteration: str
-    name: str
-    main: bool
-    answer: str
-    conditions: str
-    fingerprint: str
-    images: int
-    training_images: int
-    epochs: int
-    window: int
-    parameters: int
-    macs: int
-    mean: Mean | None
-    worst: float | None
-    seeds: tuple[int, ...]
-    outcomes: tuple[str, ...]
-    minima: tuple[float | None, ...]
-    bests: tuple[float | None, ...]
-    best_epochs: tuple[int | None, ...]
-    firsts: tuple[int | None, ...]
-    seconds: tuple[float, ...]
-    commits: tuple[str, ...]
-    commit_of: tuple[int, ...]
-    commands: tuple[str, ...]
-    validation_errors: tuple[tuple[float, ...], ...]
-    training_errors: tuple[tuple[float, ...], ...]
-    validation_loss: tuple[tuple[float, ...], ...]
-    training_loss: tuple[tuple[float, ...], ...]
-    bands: tuple[Band, ...]
-    paths: Martingales | None
-    thresholds: tuple[Step, ...]
-    sensitivity: tuple[Varied, ...]
-    rates: tuple[Rate, ...]
-    rates_logarithmic: bool
-    blocks: tuple[Block, ...]
-    confusions: tuple[Confusion, ...]
-
-
-class Difference(Struct, frozen=True, kw_only=True):
-    """One iteration against the one before, in percentage points."""
-
-    name: str
-    mean: float
-    lower: float
-    upper: float
-    text: str
-
-
-class Claimed(Struct, frozen=True, kw_only=True):
-    """A single run that somebody reported."""
-
-    name: str
-    parameters: int
-    accuracy: float
-    text: str
-
-
-class PageData(Struct, frozen=True, kw_only=True):
-    """The whole document; `fronts` names the sections that no other beats at their cost."""
-
-    challenge: str
-    target: float
-    reliability: float
-    parameters: int
-    floor: float
-    sections: tuple[SectionData, ...]
-    steps: tuple[Difference, ...]
-    fronts: dict[str, tuple[str, ...]]
-    claims: tuple[Claimed, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Judged:
-    """A verdict that rests on runs, with all that was found of them, and its place on the page.
-
-    `main` says that no other conditions of this iteration have more runs.
-    """
-
-    anchor: str
-    main: bool
-    verdict: Verdict
-    iteration: Iteration
-    evidence: Evidence
-    findings: Findings
-
-    @property
-    def name(self) -> str:
-        """Return the iteration as a heading."""
-        return name_iteration(self.iteration)
 
 
 def compose_data(
@@ -226,11 +65,6 @@ def compose_data(
         fronts=fronts,
         claims=() if challenge.demonstration else (*_own_claims(judged), *_public_claims()),
     )
-
-
-def write_data(data: PageData) -> Markup:
-    """Return the document as JSON that no text in it can end before its end."""
-    return Markup(msgspec.json.encode(data).decode().translate(TAME))  # noqa: S704
 
 
 def _compose_section(judged: Judged, challenge: Challenge) -> SectionData:

@@ -13,8 +13,8 @@ from bench.evidence import run_holds
 from bench.figures import format_count, format_percent
 from bench.findings import Findings, Summary
 from bench.records import Challenge, Run, Status
-from bench.report.data import Judged
 from bench.report.findings import tabulate_sensitivity, tabulate_thresholds
+from bench.report.judged import Judged
 from bench.report.tables import Table, tabulate_layers
 from bench.report.wording import ABSENT, format_exact_percent, format_number, format_points
 

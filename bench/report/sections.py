@@ -16,7 +16,6 @@ from bench.pictures import Pictures
 from bench.records import Answer, Challenge, Cost, Status
 from bench.report.badge import describe_badge, draw_badge
 from bench.report.commands import write_commands
-from bench.report.data import Judged
 from bench.report.exhibits import (
     Exhibit,
     exhibit_accuracy,
@@ -33,6 +32,7 @@ from bench.report.findings import (
     describe_sampling,
     tabulate_digits,
 )
+from bench.report.judged import Judged
 from bench.report.tables import (
     Table,
     tabulate_claim,

@@ -14,7 +14,8 @@ from bench.iterations import Iteration
 from bench.pictures import Pictures
 from bench.records import Answer, Challenge
 from bench.report.commands import dataset_option
-from bench.report.data import Judged, compose_data, write_data
+from bench.report.data import compose_data
+from bench.report.document import write_data
 from bench.report.exhibits import (
     Exhibit,
     exhibit_steps,
@@ -22,6 +23,7 @@ from bench.report.exhibits import (
     list_frontier_exhibits,
 )
 from bench.report.findings import tabulate_comparisons
+from bench.report.judged import Judged
 from bench.report.sections import Section, compose_section
 from bench.report.tables import Table
 from bench.report.wording import SYMBOLS, format_exact_percent

@@ -29,7 +29,7 @@ import bench.report.view
 from bench.challenges import MNIST
 from bench.iterations import Iteration
 from bench.records import LayerCost, UncountedOperator
-from bench.report.data import PageData
+from bench.report.document import PageData
 from bench.report.page import TEMPLATES, render_page
 from bench.report.scripts import VENDOR, read_scripts
 from bench.verdict import Verdict
