@@ -329,9 +329,9 @@ def _print_stale(recorded: Iterable[_Recorded]) -> None:
             commits = [c[:12] for c, _ in found.most_common() if _COMMIT.fullmatch(c)]
             shown = ", ".join(commits[:NAMED_COMMITS]) or "one that was not recorded"
             click.echo(
-                f"{Outcome.UNVERIFIED:12}  {each.iteration.name}: {len(each.stale)} runs are stale, "
-                f"of other code; check out its commit to train them again: git checkout {shown}"
-                f"{_hint_epochs(each)}"
+                f"{Outcome.UNVERIFIED:12}  {each.iteration.name}: {len(each.stale)} runs are "
+                f"stale, of other code; check out its commit to train them again: git checkout "
+                f"{shown}{_hint_epochs(each)}"
             )
 
 
