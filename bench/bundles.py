@@ -149,18 +149,29 @@ def extract_bundle(path: Path, folder: Path) -> Manifest:
     return _read_manifest(path, folder)
 
 
-def check_bundle(root: Path, manifest: Manifest) -> list[str]:
-    """Return what an unpacked bundle says that is not so: digests first, then its verdicts.
+def check_digests(root: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield the members of an unpacked bundle that are not those of its manifest."""
+    found = {name: member for name, member in _list_members(root) if name != MANIFEST}
+    for name in sorted(found.keys() | manifest.members.keys()):
+        if name not in found:
+            yield f"{name}: in the manifest and not in the archive"
+        elif name not in manifest.members:
+            yield f"{name}: in the archive and not in the manifest"
+        elif found[name] != manifest.members[name]:
+            yield f"{name}: not the file whose SHA-256 the manifest gives"
+
+
+def check_verdicts(root: Path, manifest: Manifest) -> list[str]:
+    """Return what an unpacked bundle says of its ledger that is not so: verdicts and page.
+
+    The page is compared where the bundle's `bench/` is the one that runs now.
 
     Raises:
         BenchError: the ledger is damaged, or a model file cannot be read as one.
     """
-    wrong = list(_check_digests(root, manifest))
-    if wrong:
-        return wrong
     for file in list_ledger_files(root / LEDGER):
         read_ledger(file)
-    wrong += _check_results(manifest.results, list_results(root))
+    wrong = list(_check_results(manifest.results, list_results(root)))
     if not list_changed_sources(manifest) and _render(root) != _read_text(root / PAGE):
         wrong.append(f"{PAGE}: not the page that this ledger gives")
     return wrong
@@ -347,17 +358,6 @@ def _read_manifest(path: Path, folder: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise BundleError(f"{path}: {MANIFEST}: format {manifest.format} is not {FORMAT}")
     return manifest
-
-
-def _check_digests(root: Path, manifest: Manifest) -> Iterator[str]:
-    found = {name: member for name, member in _list_members(root) if name != MANIFEST}
-    for name in sorted(found.keys() | manifest.members.keys()):
-        if name not in found:
-            yield f"{name}: in the manifest and not in the archive"
-        elif name not in manifest.members:
-            yield f"{name}: in the archive and not in the manifest"
-        elif found[name] != manifest.members[name]:
-            yield f"{name}: not the file whose SHA-256 the manifest gives"
 
 
 def _check_results(told: Iterable[Result], found: Iterable[Result]) -> Iterator[str]:

@@ -22,7 +22,8 @@ from bench.bundles import (
     LEDGER,
     ROOT,
     Manifest,
-    check_bundle,
+    check_digests,
+    check_verdicts,
     extract_bundle,
     is_bundle,
     list_challenges,
@@ -189,11 +190,12 @@ def verify_bundle(path: Path, options: list[str], data: Path | None) -> int:
         root.mkdir()
         manifest = extract_bundle(path, root)
         try:
-            wrong = check_bundle(root, manifest)
+            wrong = list(check_digests(root, manifest)) or [
+                *check_verdicts(root, manifest),
+                *_check_bundle_on_paper(root),
+            ]
         except LedgerError as error:
             wrong = [str(error).replace(f"{root}{os.sep}", "")]
-        if not wrong:
-            wrong = _check_bundle_on_paper(root)
         for line in wrong:
             click.echo(_clean(f"{Outcome.CONTRADICTED:12}  {line}"))
         if wrong:
