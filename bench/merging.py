@@ -16,16 +16,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from filelock import FileLock
 from msgspec import Struct
 
 from bench.errors import LedgerError
+from bench.files import check_inside
 from bench.ledger import (
     LedgerFile,
     RunKey,
+    describe_results,
     encode_run,
     ledger_path,
+    lock_ledger,
     read_ledger,
+    results_of,
     run_key,
     unwritable,
 )
@@ -33,8 +36,6 @@ from bench.records import Run
 
 READABLE = 0o644
 """A temporary file is private; a ledger is for everyone who may read its folder."""
-
-SHOWN_EPOCHS = 3
 
 Place = tuple[str, str]
 """Names of a challenge and of an iteration."""
@@ -97,20 +98,17 @@ def list_ledger_files(folder: Path) -> list[Path]:
     """
     files = [path for path in sorted(folder.glob("*/*.jsonl")) if not path.name.startswith(".")]
     for path in files:
-        check_inside(path, folder)
+        _check_place(path, folder)
         if not path.is_file():
             raise LedgerError(f"{path}: not a file; remove it from the ledger")
     return files
 
 
-def check_inside(path: Path, folder: Path) -> None:
-    """Refuse a path that links lead out of a folder.
-
-    Raises:
-        LedgerError: they do.
-    """
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise LedgerError(f"{path}: a link that leads out of {folder}; put the file itself there")
+def _check_place(path: Path, folder: Path) -> None:
+    try:
+        check_inside(path, folder)
+    except OSError as error:
+        raise LedgerError(f"{path}: {error.strerror}") from error
 
 
 def _find_places(sources: Sequence[Path]) -> dict[Place, list[Path]]:
@@ -134,7 +132,8 @@ def _draft(place: Place, files: Sequence[Path], destination: Path) -> _Draft:
         LedgerError: a line is damaged, or two lines give one run different results.
     """
     path = ledger_path(destination, *place)
-    check_inside(path, destination)
+    for target in (path, path.with_suffix(".lock")):
+        _check_place(target, destination)
     mine = read_ledger(path)
     seen = {run_key(run): (run, path) for run in mine.runs}
     counted: set[RunKey] = set()
@@ -156,7 +155,7 @@ def _draft(place: Place, files: Sequence[Path], destination: Path) -> _Draft:
 
 
 def _agree(one: tuple[Run, Path], other: tuple[Run, Path]) -> None:
-    if _results(one[0]) != _results(other[0]):
+    if results_of(one[0]) != results_of(other[0]):
         run = one[0]
         raise LedgerError(
             f"seed {run.seed} of {run.iteration} under {run.conditions} has different results in "
@@ -165,13 +164,8 @@ def _agree(one: tuple[Run, Path], other: tuple[Run, Path]) -> None:
         )
 
 
-def _results(run: Run) -> tuple[object, ...]:
-    return run.status, tuple((e.training_correct, e.validation_correct) for e in run.epochs)
-
-
 def _describe(run: Run, path: Path) -> str:
-    final = [epoch.validation_correct for epoch in run.epochs[-SHOWN_EPOCHS:]]
-    return f"{path} ({run.started}: {run.status}, {final})"
+    return f"{path} ({run.started}: {describe_results(run)})"
 
 
 @contextmanager
@@ -182,7 +176,7 @@ def _lock(places: Mapping[Place, object], destination: Path) -> Iterator[None]:
             path = ledger_path(destination, *place)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(FileLock(path.with_suffix(".lock")))
+                stack.enter_context(lock_ledger(path))
             except OSError as error:
                 raise unwritable(path, error) from error
         yield

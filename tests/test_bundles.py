@@ -19,7 +19,7 @@ from planted_runs import LUCKY, make_run, make_runs, plant_ledger
 import bench
 from bench.bundles import MANIFEST, MOST_SOURCE_BYTES
 from bench.ledger import encode_run
-from bench.records import Run
+from bench.records import Mistake, Run
 
 ROOT = Path(bench.__file__).parent.parent
 LINES = "reports/ledger/mnist/iteration_4.jsonl"
@@ -44,7 +44,7 @@ def make_honest_runs(count: int = 33) -> list[Run]:
             replace(e, training_loss=e.training_loss + run.seed / 1000) for e in run.epochs
         )
         wrong = [e.validation_total - e.validation_correct for e in epochs[-3:]]
-        mistakes = tuple((run.mistakes[0] * 100)[:number] for number in wrong)
+        mistakes = tuple(tuple(Mistake(n, 4, 9) for n in range(number)) for number in wrong)
         runs.append(replace(run, epochs=epochs, mistakes=mistakes))
     return runs
 
