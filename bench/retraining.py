@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -86,13 +87,14 @@ def _find_place(conditions: Conditions, iteration: Iteration) -> _Place:
 def _find_choice(
     conditions: Conditions, iteration: Iteration, device: torch.device
 ) -> EngineChoice:
-    engine = ENGINES.get(conditions.engine)
-    side_by_side = engine is not None and engine.default_block is not None
-    block = conditions.block if side_by_side else None
-    try:
-        return choose_engines((iteration,), device, conditions.engine, block)[iteration.name]
-    except EngineError:
-        return choose_engines((iteration,), device, AUTO, None)[iteration.name]
+    """Return the engine asked for, or without its device or for a network it refuses, the usual."""
+    if conditions.device.partition(" ")[0] == device.type:
+        engine = ENGINES.get(conditions.engine)
+        side_by_side = engine is not None and engine.default_block is not None
+        block = conditions.block if side_by_side else None
+        with suppress(EngineError):
+            return choose_engines((iteration,), device, conditions.engine, block)[iteration.name]
+    return choose_engines((iteration,), device, AUTO, None)[iteration.name]
 
 
 def _batch(places: Iterable[_Place]) -> list[list[_Place]]:

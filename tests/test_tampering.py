@@ -230,3 +230,20 @@ def test_plausible_numbers_from_another_machine_are_caught_by_their_number(
 
     assert code == 1
     assert "do not look like 28 other seeds recorded" in says
+
+
+def test_runs_of_a_gpu_that_is_not_here_are_trained_on_what_is(checkout: Checkout) -> None:
+    """Seeds that were trained side by side on a GPU are judged by seeds of this machine's CPU."""
+    checkout.write(
+        replace(
+            run,
+            conditions=replace(run.conditions, device="cuda sm_10", engine="stacked", block=64),
+            machine=replace(run.machine, device="Example GPU", driver="1.2"),
+        )
+        for run in checkout.runs
+    )
+
+    code, says = verify(checkout, sample=1)
+
+    assert code == 0
+    assert re.search(r"^compatible .*trained again under cpu, fp32, ", says, re.MULTILINE)
