@@ -6,7 +6,7 @@ Executes model files. Nothing of it enters a ledger.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ def retrain(
     dataset: Dataset,
     *,
     workers: int | None,
-    report: Callable[[list[EpochDone]], None],
+    report: Callable[[Sequence[EpochDone]], None],
 ) -> Iterator[Pair]:
     """Yield each run with the same seed trained again, as they finish.
 
@@ -130,7 +130,7 @@ def _train(
     challenge: Challenge,
     dataset: Dataset,
     workers: int | None,
-    report: Callable[[list[EpochDone]], None],
+    report: Callable[[Sequence[EpochDone]], None],
 ) -> Iterator[Run]:
     device, choices = batch[0].device, {p.choice.engine: p.choice for p in batch}
     all_cores = any(ENGINES[name].all_cores for name in choices)
