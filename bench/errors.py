@@ -37,3 +37,7 @@ class SettingsError(BenchError):
 
 class EvidenceError(BenchError):
     """Evidence that does not allow what was asked of it."""
+
+
+class BundleError(BenchError):
+    """A bundle that cannot be written, or an archive that is none or not safe to read."""

@@ -61,6 +61,8 @@ def project(tmp_path: Path) -> Path:
         (["power", "--pass-rate", "0.95"], "undecided"),
         (["gate", "iteration_4"], "HOLDS"),
         (["report"], "index.html"),
+        (["merge", "reports/ledger", "--ledger", "all"], "iteration_4: 33 new, 0 known"),
+        (["bundle", "b.zip"], "bundle: b.zip"),
     ],
     ids=" ".join,
 )
@@ -79,6 +81,14 @@ def test_the_report_without_torch_is_a_page(project: Path) -> None:
     page = (project / "reports" / "index.html").read_text(encoding="utf-8")
     assert page.rstrip().endswith("</html>")
     assert "HOLDS" in page
+
+
+def test_verifying_on_paper_needs_no_torch(project: Path) -> None:
+    """Planted runs are all alike, so each is a copy of another: exit 1, and nothing is trained."""
+    done = run_python(project, WITHOUT_TRAINING_PACKAGES, "verify", "--sample", "0")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "a copy: seed 0 has the same losses" in done.stdout
 
 
 def test_counting_costs_does_need_torch(project: Path) -> None:

@@ -13,7 +13,7 @@ from typing import get_args
 import numpy as np
 from scipy import integrate, stats
 
-from bench import analysis
+from bench import analysis, verification
 from bench.calibration.page import LIMIT_SEEDS as LIMIT
 from bench.calibration.page import Sizes, cut_percent, lift_percent
 from bench.calibration.rivals import EPOCH_DEVIATION
@@ -112,6 +112,7 @@ def expected_statements() -> Iterator[str]:
     yield from state_rule()
     yield from state_rules_of_evidence()
     yield from state_findings()
+    yield from state_threats()
 
 
 def state_challenge() -> Iterator[str]:
@@ -252,6 +253,11 @@ def state_sentences() -> Iterator[str]:
     yield f"could reach {beyond} more / could not reach {beyond} more |"
     yield f"seeds that are {beyond} above the target in any epoch"
     yield f"they are more than {share(analysis.REACHABLE)} |"
+
+
+def state_threats() -> Iterator[str]:
+    yield f"contradicted by it in at most {share(verification.ERROR_RATE)} of verifications"
+    yield "(1 − s)ⁿ"
 
 
 def points(value: Fraction) -> str:

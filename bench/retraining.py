@@ -1,0 +1,153 @@
+"""Recorded runs trained again, each with its own device, engine and block where there are any.
+
+Executes model files. Nothing of it enters a ledger.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+
+from bench.datasets import Dataset
+from bench.errors import EngineError
+from bench.executors.processes import EpochDone, WorkerPool
+from bench.iterations import Iteration
+from bench.records import Challenge, Conditions, Run
+from bench.session import POLL_SECONDS, choose_engines, choose_workers
+from bench.training.devices import count_cores, describe_conditions, describe_machine
+from bench.training.engines import AUTO, ENGINES, EngineChoice
+from bench.training.runs import Unit, count_iteration
+from bench.verification import Pair
+
+_Key = tuple[str, Conditions, int]
+"""What a run is asked for by: iteration, conditions here, and seed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Place:
+    """Where runs of an iteration are trained here, and by what."""
+
+    device: torch.device
+    choice: EngineChoice
+    conditions: Conditions
+
+
+def retrain(
+    runs: Iterable[Run],
+    iterations: Mapping[str, Iteration],
+    challenge: Challenge,
+    dataset: Dataset,
+    *,
+    workers: int | None,
+    report: Callable[[Sequence[EpochDone]], None],
+) -> Iterator[Pair]:
+    """Yield each run with the same seed trained again, as they finish.
+
+    `iterations` are by name, with the fingerprints of the runs; `report` is told of epochs.
+
+    Raises:
+        BenchError: a model file cannot be run, or takes its worker down.
+    """
+    wanted: dict[_Key, list[Run]] = defaultdict(list)
+    places: dict[tuple[str, Conditions], _Place] = {}
+    for run in runs:
+        place = _find_place(run.conditions, iterations[run.iteration])
+        places[run.iteration, place.conditions] = place
+        wanted[run.iteration, place.conditions, run.seed].append(run)
+    for batch in _batch(places.values()):
+        units = [
+            unit
+            for (name, _), place in places.items()
+            if place in batch
+            for unit in _make_units(iterations[name], place, wanted, challenge)
+        ]
+        for again in _train(units, batch, challenge, dataset, workers, report):
+            for recorded in wanted[again.iteration, again.conditions, again.seed]:
+                yield Pair(recorded=recorded, again=again)
+
+
+def _find_place(conditions: Conditions, iteration: Iteration) -> _Place:
+    """Return the conditions asked for where this machine has them, else what it would choose."""
+    on_gpu = conditions.device.startswith("cuda") and torch.cuda.is_available()
+    device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
+    choice = _find_choice(conditions, iteration, device)
+    return _Place(
+        device=device,
+        choice=choice,
+        conditions=describe_conditions(
+            device, iteration.recipe.precision, engine=choice.engine, block=choice.block
+        ),
+    )
+
+
+def _find_choice(
+    conditions: Conditions, iteration: Iteration, device: torch.device
+) -> EngineChoice:
+    """Return the engine asked for, or without its device or for a network it refuses, the usual."""
+    if conditions.device.partition(" ")[0] == device.type:
+        engine = ENGINES.get(conditions.engine)
+        side_by_side = engine is not None and engine.default_block is not None
+        block = conditions.block if side_by_side else None
+        with suppress(EngineError):
+            return choose_engines((iteration,), device, conditions.engine, block)[iteration.name]
+    return choose_engines((iteration,), device, AUTO, None)[iteration.name]
+
+
+def _batch(places: Iterable[_Place]) -> list[list[_Place]]:
+    """Return the places by what one pool of workers can train."""
+    batches: dict[tuple[str, bool], list[_Place]] = defaultdict(list)
+    for place in places:
+        batches[str(place.device), ENGINES[place.choice.engine].all_cores].append(place)
+    return list(batches.values())
+
+
+def _make_units(
+    iteration: Iteration, place: _Place, wanted: Iterable[_Key], challenge: Challenge
+) -> list[Unit]:
+    seeds = [s for name, c, s in wanted if (name, c) == (iteration.name, place.conditions)]
+    machine, cost = describe_machine(place.device), count_iteration(iteration)
+    width = place.choice.block
+    return [
+        Unit(
+            iteration=iteration,
+            seeds=tuple(seeds[first : first + width]),
+            challenge=challenge,
+            conditions=place.conditions,
+            machine=machine,
+            cost=cost,
+        )
+        for first in range(0, len(seeds), width)
+    ]
+
+
+def _train(
+    units: list[Unit],
+    batch: list[_Place],
+    challenge: Challenge,
+    dataset: Dataset,
+    workers: int | None,
+    report: Callable[[Sequence[EpochDone]], None],
+) -> Iterator[Run]:
+    device, choices = batch[0].device, {p.choice.engine: p.choice for p in batch}
+    all_cores = any(ENGINES[name].all_cores for name in choices)
+    pool = WorkerPool(
+        dataset=challenge.dataset,
+        folder=dataset.folder,
+        device=device,
+        workers=min(len(units), 1 if all_cores else choose_workers(device, workers, choices)),
+        threads=count_cores() if all_cores else 1,
+    )
+    waiting = list(reversed(units))
+    try:
+        while waiting or pool.in_flight:
+            while waiting and pool.in_flight < pool.workers:
+                pool.submit(waiting.pop())
+            runs, epochs = pool.collect(timeout_seconds=POLL_SECONDS)
+            report(epochs)
+            yield from runs
+    finally:
+        pool.close()
