@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +22,14 @@ from bench.interruption import Interruption
 from bench.iterations import Iteration
 from bench.ledger import append_run, ledger_path, read_ledger
 from bench.progress import Progress
-from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Run
+from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Cost, Run
 from bench.training.devices import (
     count_cores,
     describe_conditions,
     describe_machine,
 )
-from bench.training.engines import ENGINES, EngineChoice, choose_engine
-from bench.training.runs import Unit, build_network, count_iteration
+from bench.training.engines import ENGINES, EngineChoice
+from bench.training.runs import Unit
 
 POLL_SECONDS = 0.25
 
@@ -38,7 +38,7 @@ POLL_SECONDS = 0.25
 class Session:
     """What is trained where and how: iterations on a challenge's dataset, into a ledger folder.
 
-    `engines` are by the name of the iteration.
+    `engines` and `costs` are by the name of the iteration.
     """
 
     iterations: tuple[Iteration, ...]
@@ -46,6 +46,7 @@ class Session:
     dataset: Dataset
     device: torch.device
     engines: Mapping[str, EngineChoice]
+    costs: Mapping[str, Cost]
     workers: int
     ledger: Path
 
@@ -145,27 +146,6 @@ def _start_pool(session: Session) -> WorkerPool:
     )
 
 
-def choose_engines(
-    iterations: Iterable[Iteration], device: torch.device, engine: str, block: int | None
-) -> dict[str, EngineChoice]:
-    """Return the engine of each iteration: the one that is asked for, or the fastest for `auto`.
-
-    Raises:
-        EngineError: an engine or a block that is asked for does not do for an iteration.
-    """
-    return {
-        iteration.name: choose_engine(
-            engine,
-            block,
-            iteration=iteration.name,
-            network=build_network(iteration),
-            recipe=iteration.recipe,
-            device=device,
-        )
-        for iteration in iterations
-    }
-
-
 def choose_workers(
     device: torch.device, asked: int | None, engines: Mapping[str, EngineChoice]
 ) -> int:
@@ -201,7 +181,7 @@ class _UnitMaker:
     def __init__(self, session: Session, campaign: Campaign) -> None:
         self._session, self._campaign = session, campaign
         self._machine = describe_machine(session.device)
-        self._costs = {i.name: count_iteration(i) for i in session.iterations}
+        self._costs = session.costs
 
     def make(self, iteration: Iteration, seeds: tuple[int, ...]) -> Unit:
         return Unit(

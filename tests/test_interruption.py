@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from processes import (
     bench_run,
     children_of,

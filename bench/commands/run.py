@@ -16,11 +16,11 @@ from bench.commands.options import find_ledger, iterations_argument, ledger_opti
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
-from bench.errors import BenchError
+from bench.errors import BenchError, IterationError
 from bench.executors.startup import start_early
 from bench.figures import format_seconds
 from bench.interruption import EXIT_CODE, Interruption
-from bench.iterations import change_epochs, select_iterations
+from bench.iterations import Iteration, change_epochs, select_iterations
 from bench.ledger import check_writable
 from bench.progress import Progress
 from bench.records import Challenge
@@ -28,6 +28,10 @@ from bench.report.page import check_page_writable
 from bench.seeds import name_seeds, parse_seeds
 
 if TYPE_CHECKING:
+    import torch
+
+    from bench.executors.inspection import Inspection
+    from bench.executors.processes import GivenUp
     from bench.session import Outcome, Session
 
 DEFAULT_SEEDS = 100
@@ -155,7 +159,11 @@ def run(
 
     place = choose_device(device)
     with console.status("preparing the engines (networks are compiled once)"):
-        engines = sessions.choose_engines(chosen, place, engine, block)
+        found, refused = _inspect(chosen, place, engine, block)
+    for each in refused:
+        _say(console, f"{each.iteration}: not trained: {each.reason}")
+    chosen = tuple(iteration for iteration in chosen if iteration.name in found)
+    engines = {name: inspection.choice for name, inspection in found.items()}
     workers = sessions.choose_workers(place, workers, engines)
     challenge, data_found = sessions.open_dataset(console, dataset, data)
     check_writable(folder, challenge.name)
@@ -168,6 +176,7 @@ def run(
         dataset=data_found,
         device=place,
         engines=engines,
+        costs={name: inspection.cost for name, inspection in found.items()},
         workers=workers,
         ledger=folder,
     )
@@ -177,11 +186,37 @@ def run(
     campaign = sessions.start_campaign(session, plan)
     _announce(console, session, campaign)
     outcome = _train(console, session, campaign, interruption)
+    outcome.given_up[:0] = refused
     _conclude(console, campaign, outcome, interrupted=interruption.requested)
     _report(console, folder, challenge, page, data, outcome)
     if (failure := _describe_failure(outcome)) is not None:
         raise BenchError(failure)
     return EXIT_CODE if interruption.requested else 0
+
+
+def _inspect(
+    iterations: tuple[Iteration, ...], device: torch.device, engine: str, block: int | None
+) -> tuple[dict[str, Inspection], list[GivenUp]]:
+    """Return what is found of each iteration, and those whose files cannot be run.
+
+    Raises:
+        IterationError: none of them can be run.
+    """
+    from bench.executors.inspection import inspect_iteration
+    from bench.executors.processes import GivenUp
+
+    found: dict[str, Inspection] = {}
+    refused: list[GivenUp] = []
+    for iteration in iterations:
+        try:
+            found[iteration.name] = inspect_iteration(iteration, device, engine=engine, block=block)
+        except IterationError as error:
+            if len(refused) + 1 == len(iterations):
+                raise
+            refused.append(
+                GivenUp(iteration=iteration.name, seeds=(), reason=str(error), hopeless=True)
+            )
+    return found, refused
 
 
 def _choose_budget(challenge: Challenge, device: str) -> float | None:
@@ -243,10 +278,10 @@ def _describe_failure(outcome: Outcome) -> str | None:
     if outcome.given_up:
         first = outcome.given_up[0]
         seeds = sum(len(failure.seeds) for failure in outcome.given_up)
+        which = f"{first.iteration} {name_seeds(first.seeds)}" if first.seeds else first.iteration
         return (
-            f"{first.iteration} {name_seeds(first.seeds)}: {first.reason}; {seeds} in all given "
-            "up. Correct the iteration's file or use fewer --workers; finished runs are in the "
-            "ledger"
+            f"{which}: {first.reason}; {seeds} seeds in all given up. Correct the iteration's file "
+            "or use fewer --workers; finished runs are in the ledger"
         )
     return None
 

@@ -24,7 +24,7 @@ from bench.executors.startup import choose_context
 from bench.interruption import SIGNALS
 from bench.records import EpochScore, Run
 from bench.training.allocator import keep_freed_memory
-from bench.training.runs import Trainer, Unit
+from bench.training.runs import Trainer, Unit, network_builder
 
 ATTEMPTS = 3
 """How often a unit may take its worker down before it is given up; the last time alone."""
@@ -205,8 +205,8 @@ _worker: _Worker
 class _Worker:
     """What one worker process holds between units."""
 
-    def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone]) -> None:
-        self._trainer, self._reports = trainer, reports
+    def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone], threads: int) -> None:
+        self._trainer, self._reports, self._threads = trainer, reports, threads
 
     def train(self, unit: Unit) -> list[Run]:
         def report(seed: int, epoch: int, score: EpochScore) -> None:
@@ -214,6 +214,9 @@ class _Worker:
                 EpochDone(iteration=unit.iteration.name, seed=seed, epoch=epoch, score=score)
             )
 
+        network_builder(unit.iteration)  # executes the file: undo what it did to torch
+        torch.set_default_dtype(torch.float32)
+        torch.set_num_threads(self._threads)
         return self._trainer.train(unit, report)
 
 
@@ -228,7 +231,7 @@ def _start_worker(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    _worker = _Worker(trainer, reports)
+    _worker = _Worker(trainer, reports, threads)
 
 
 def _end_with_parent(lifeline: Connection) -> None:
