@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -47,11 +47,17 @@ class Campaign:
         self._deadline = (
             time.monotonic() + plan.time_budget_seconds if plan.time_budget_seconds else None
         )
+        self._given_up: set[tuple[str, int]] = set()
+        self.awaits_others = False
+        """Whether seeds that are left were claimed by other processes at the last look."""
         for run in recorded:
-            self._take_recorded(run)
+            self.take_recorded(run)
         self.already_recorded = sum(self.count_done(name) for name in self.iterations)
 
-    def _take_recorded(self, run: Run) -> None:
+    def take_recorded(self, run: Run) -> None:
+        """Take in a run from the ledger, if it is a new one of this code, data and conditions."""
+        if self.is_done(run.iteration, run.seed):
+            return
         iteration = self.iterations[run.iteration]
         wanted = (iteration.fingerprint, self.conditions[run.iteration])
         if (run.fingerprint, run.conditions) == wanted and run.dataset in self._datasets:
@@ -61,6 +67,27 @@ class Campaign:
         """Take in a finished run."""
         self._runs[run.iteration].append(run)
         self._done.add((run.iteration, run.seed))
+
+    def is_done(self, name: str, seed: int) -> bool:
+        """Whether a seed's run is finished and recorded."""
+        return (name, seed) in self._done
+
+    def give_up(self, name: str, seeds: Iterable[int]) -> None:
+        """Note seeds that were handed out and that will not be finished here."""
+        self._given_up.update((name, seed) for seed in seeds)
+
+    def withdraw(self, name: str) -> None:
+        """Hand out no more seeds of an iteration, which cannot be trained."""
+        self.give_up(name, self.plan.seeds)
+
+    @property
+    def unfinished(self) -> dict[str, tuple[int, ...]]:
+        """Seeds that were started and are not recorded, by the name of their iteration."""
+        seeds = {
+            name: tuple(sorted(s for n, s in self._handed_out - self._done if n == name))
+            for name in self.iterations
+        }
+        return {name: those for name, those in seeds.items() if those}
 
     def verdict(self, name: str) -> Verdict:
         """Judge an iteration by the runs so far."""
@@ -83,30 +110,44 @@ class Campaign:
         """Names of the iterations without a verdict."""
         return [n for n in self.iterations if self.verdict(n).answer is Answer.UNDECIDED]
 
-    def next_block(self) -> tuple[Iteration, tuple[int, ...]] | None:
+    def next_block(
+        self, claim: Callable[[str, int], bool] = lambda _name, _seed: True
+    ) -> tuple[Iteration, tuple[int, ...]] | None:
         """Return the next iteration and seeds, or `None` when there is nothing to start now.
+
+        `claim` says whether a seed is ours to train; one that is not is asked about again next
+        time, and `awaits_others` tells that there are such.
 
         As many seeds as the iteration's conditions train side by side, fewer when no more are
         left. Tuning seeds train on other images, so no block holds both kinds.
         """
+        self.awaits_others = False
         if self.out_of_time:
             return None
         wanted = set(self.undecided) if self.plan.until_decided else set(self.iterations)
         for seed in self.plan.seeds:
             for name, iteration in self.iterations.items():
-                if name in wanted and self._is_waiting(name, seed):
-                    return iteration, self._hand_out(name, seed)
+                if name not in wanted or not self._is_waiting(name, seed):
+                    continue
+                if claim(name, seed):
+                    return iteration, self._hand_out(name, seed, claim)
+                self.awaits_others |= not self.is_done(name, seed)
         return None
 
     def _is_waiting(self, name: str, seed: int) -> bool:
-        return (name, seed) not in self._done and (name, seed) not in self._handed_out
+        key = name, seed
+        return not (key in self._done or key in self._handed_out or key in self._given_up)
 
-    def _hand_out(self, name: str, first: int) -> tuple[int, ...]:
+    def _hand_out(
+        self, name: str, first: int, claim: Callable[[str, int], bool]
+    ) -> tuple[int, ...]:
         tuning = first >= FIRST_TUNING_SEED
         waiting = (
             seed
             for seed in self.plan.seeds
-            if (seed >= FIRST_TUNING_SEED) == tuning and self._is_waiting(name, seed)
+            if (seed >= FIRST_TUNING_SEED) == tuning
+            and self._is_waiting(name, seed)
+            and (seed == first or claim(name, seed))
         )
         seeds = tuple(islice(waiting, self.conditions[name].block))
         self._handed_out.update((name, seed) for seed in seeds)

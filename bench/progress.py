@@ -13,6 +13,7 @@ from rich.text import Text
 from bench.campaign import Campaign
 from bench.figures import format_accuracy, format_seconds
 from bench.records import EpochScore, Run
+from bench.seeds import name_seeds
 
 
 class Progress:
@@ -28,6 +29,7 @@ class Progress:
         self._flying: dict[tuple[str, int], tuple[int, EpochScore]] = {}
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._watched = console.is_terminal
+        self._waiting = False
 
     def __enter__(self) -> Progress:
         if self._watched:
@@ -53,6 +55,28 @@ class Progress:
             f"{format_seconds(run.wall_seconds)}; {self._describe_rate()}",
             highlight=False,
         )
+
+    def note_given_up(self, iteration: str, seeds: tuple[int, ...], reason: str) -> None:
+        """Say that a run will not be finished, and why."""
+        for seed in seeds:
+            self._flying.pop((iteration, seed), None)
+        self._console.print(
+            f"{iteration} {name_seeds(seeds)}: given up: {' '.join(reason.split())}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    def note_waiting(self) -> None:
+        """Say once that what is left is trained by other processes."""
+        if not self._waiting:
+            self._waiting = True
+            self._console.print(
+                "the seeds that are left are being trained into this ledger by another `bench "
+                "run`: waiting for it (Ctrl-C stops waiting)",
+                highlight=False,
+                soft_wrap=True,
+            )
 
     def refresh(self) -> None:
         """Redraw the live table."""

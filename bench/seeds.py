@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from bench.errors import SettingsError
 
@@ -28,6 +29,18 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if sum(last - first + 1 for first, last in ranges) > MOST_SEEDS:
         raise SettingsError(f"--seeds {text}: more than {MOST_SEEDS:,} seeds; name fewer")
     return tuple(dict.fromkeys(seed for a, b in ranges for seed in range(a, b + 1)))
+
+
+def name_seeds(seeds: Sequence[int]) -> str:
+    """Return ascending seeds in words: `seed 3`, `seeds 0-4, 7`."""
+    ranges: list[list[int]] = []
+    for seed in seeds:
+        if ranges and seed == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], seed]
+        else:
+            ranges.append([seed])
+    listed = ", ".join("-".join(map(str, each)) for each in ranges)
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {listed}"
 
 
 def _explain(text: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,20 +14,22 @@ from rich.panel import Panel
 
 from bench.campaign import Campaign, Plan
 from bench.challenges import DIGITS, MNIST
+from bench.claims import Claims, Follower
 from bench.datasets import Dataset, find_mnist, load_dataset, split_for_tuning
-from bench.errors import EngineError, MnistMissingError
-from bench.executors.processes import WorkerPool
+from bench.errors import EngineError, LedgerError, MnistMissingError
+from bench.executors.processes import Collected, GivenUp, WorkerPool
+from bench.interruption import Interruption
 from bench.iterations import Iteration
 from bench.ledger import append_run, ledger_path, read_ledger
 from bench.progress import Progress
-from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Run
+from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Cost, Run
 from bench.training.devices import (
     count_cores,
     describe_conditions,
     describe_machine,
 )
-from bench.training.engines import ENGINES, EngineChoice, choose_engine
-from bench.training.runs import Unit, build_network, count_iteration
+from bench.training.engines import ENGINES, EngineChoice
+from bench.training.runs import Unit
 
 POLL_SECONDS = 0.25
 
@@ -34,7 +38,7 @@ POLL_SECONDS = 0.25
 class Session:
     """What is trained where and how: iterations on a challenge's dataset, into a ledger folder.
 
-    `engines` are by the name of the iteration.
+    `engines` and `costs` are by the name of the iteration.
     """
 
     iterations: tuple[Iteration, ...]
@@ -42,6 +46,7 @@ class Session:
     dataset: Dataset
     device: torch.device
     engines: Mapping[str, EngineChoice]
+    costs: Mapping[str, Cost]
     workers: int
     ledger: Path
 
@@ -71,6 +76,15 @@ def open_dataset(console: Console, name: str, data: Path | None) -> tuple[Challe
         return DIGITS, load_dataset(DIGITS.dataset, None)
 
 
+@dataclass(kw_only=True, slots=True)
+class Outcome:
+    """What went wrong while a campaign was trained: seeds given up, runs that found no place."""
+
+    given_up: list[GivenUp] = field(default_factory=list)
+    unrecorded: list[Run] = field(default_factory=list)
+    refusal: LedgerError | None = None
+
+
 def start_campaign(session: Session, plan: Plan) -> Campaign:
     """Return the campaign of a plan, knowing the runs that are in the ledger already."""
     digests = {session.dataset.digest}
@@ -88,53 +102,48 @@ def start_campaign(session: Session, plan: Plan) -> Campaign:
     )
 
 
-def train_campaign(session: Session, campaign: Campaign, progress: Progress) -> None:
-    """Train until the campaign has nothing left to start; every run is in the ledger at once."""
+def train_campaign(
+    session: Session, campaign: Campaign, progress: Progress, interruption: Interruption
+) -> Outcome:
+    """Train until nothing is left to start, or an interruption is noted; return what went wrong.
+
+    Every run is in the ledger at once. Seeds that another process trains into the same ledger are
+    left to it, and waited for.
+    """
+    outcome = Outcome()
     units = _UnitMaker(session, campaign)
-    first = campaign.next_block()
-    if first is None:
-        return
-    pool = WorkerPool(
+    interruption.defer()
+    with closing(_Sharing(session, campaign)) as sharing:
+        sharing.take_in()
+        first = campaign.next_block(sharing.claim)
+        if first is None and not campaign.awaits_others:
+            return outcome
+        pool = _start_pool(session)
+        training = _Training(session, campaign, progress, interruption, sharing, outcome)
+        try:
+            if first is not None:
+                pool.submit(units.make(*first))
+            while not training.is_over(pool):
+                training.note(pool.collect(timeout_seconds=POLL_SECONDS))
+                training.fill(pool, units)
+                if not pool.in_flight:
+                    time.sleep(POLL_SECONDS)  # for the seeds of others
+        except LedgerError as error:  # what others wrote cannot be read
+            outcome.refusal = error
+        finally:
+            back = pool.stop()
+        training.note(Collected(runs=back))
+    return outcome
+
+
+def _start_pool(session: Session) -> WorkerPool:
+    return WorkerPool(
         dataset=session.challenge.dataset,
         folder=session.dataset.folder,
         device=session.device,
         workers=session.workers,
         threads=count_cores() if _takes_all_cores(session.engines) else 1,
     )
-    try:
-        pool.submit(units.make(*first))
-        _fill(pool, campaign, units)
-        while pool.in_flight:
-            runs, epochs = pool.collect(timeout_seconds=POLL_SECONDS)
-            for done in epochs:
-                progress.note_epoch(done.iteration, done.seed, done.epoch, done.score)
-            for run in runs:
-                _record(run, session, campaign, progress)
-            progress.refresh()
-            _fill(pool, campaign, units)
-    finally:
-        pool.close()
-
-
-def choose_engines(
-    iterations: Iterable[Iteration], device: torch.device, engine: str, block: int | None
-) -> dict[str, EngineChoice]:
-    """Return the engine of each iteration: the one that is asked for, or the fastest for `auto`.
-
-    Raises:
-        EngineError: an engine or a block that is asked for does not do for an iteration.
-    """
-    return {
-        iteration.name: choose_engine(
-            engine,
-            block,
-            iteration=iteration.name,
-            network=build_network(iteration),
-            recipe=iteration.recipe,
-            device=device,
-        )
-        for iteration in iterations
-    }
 
 
 def choose_workers(
@@ -172,7 +181,7 @@ class _UnitMaker:
     def __init__(self, session: Session, campaign: Campaign) -> None:
         self._session, self._campaign = session, campaign
         self._machine = describe_machine(session.device)
-        self._costs = {i.name: count_iteration(i) for i in session.iterations}
+        self._costs = session.costs
 
     def make(self, iteration: Iteration, seeds: tuple[int, ...]) -> Unit:
         return Unit(
@@ -185,18 +194,107 @@ class _UnitMaker:
         )
 
 
-def _fill(pool: WorkerPool, campaign: Campaign, units: _UnitMaker) -> None:
-    while pool.in_flight < pool.workers:
-        chosen = campaign.next_block()
-        if chosen is None:
+class _Sharing:
+    """Claims on seeds, and what other processes append to the ledger meanwhile."""
+
+    def __init__(self, session: Session, campaign: Campaign) -> None:
+        self._campaign = campaign
+        ledger, challenge = session.ledger, session.challenge.name
+        self._claims = {
+            iteration.name: Claims(
+                ledger,
+                challenge,
+                iteration.name,
+                iteration.fingerprint,
+                campaign.conditions[iteration.name],
+            )
+            for iteration in session.iterations
+        }
+        self._followers = {name: Follower(ledger, challenge, name) for name in self._claims}
+
+    def take_in(self) -> None:
+        """Take in all runs that were appended since the last time."""
+        for name in self._followers:
+            self._follow(name)
+
+    def claim(self, name: str, seed: int) -> bool:
+        """Claim a seed; it is ours when no one trains it and no one has recorded it."""
+        if not self._claims[name].claim(seed):
+            return False
+        self._follow(name)  # after the claim: who had it before may have recorded the run
+        if self._campaign.is_done(name, seed):
+            self.release(name, seed)
+            return False
+        return True
+
+    def release(self, name: str, seed: int) -> None:
+        self._claims[name].release(seed)
+
+    def close(self) -> None:
+        for claims in self._claims.values():
+            claims.close()
+
+    def _follow(self, name: str) -> None:
+        for run in self._followers[name].read_new():
+            self._campaign.take_recorded(run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """The steps of training a campaign: what comes back is noted, free workers get seeds."""
+
+    session: Session
+    campaign: Campaign
+    progress: Progress
+    interruption: Interruption
+    sharing: _Sharing
+    outcome: Outcome
+
+    def is_over(self, pool: WorkerPool) -> bool:
+        if self.interruption.requested or self.outcome.refusal:
+            return True
+        return not (pool.in_flight or self.campaign.awaits_others)
+
+    def note(self, collected: Collected) -> None:
+        for done in collected.epochs:
+            self.progress.note_epoch(done.iteration, done.seed, done.epoch, done.score)
+        for run in collected.runs:
+            self._record(run)
+        for failure in collected.given_up:
+            self._give_up(failure)
+        self.progress.refresh()
+
+    def fill(self, pool: WorkerPool, units: _UnitMaker) -> None:
+        if pool.has_room and not self.is_over(pool):
+            self.sharing.take_in()
+        while pool.has_room and not (self.interruption.requested or self.outcome.refusal):
+            chosen = self.campaign.next_block(self.sharing.claim)
+            if chosen is None:
+                break
+            pool.submit(units.make(*chosen))
+        if self.campaign.awaits_others and not pool.in_flight:
+            self.progress.note_waiting()
+
+    def _record(self, run: Run) -> None:
+        try:
+            with self.interruption.shield():
+                append_run(self.session.ledger, run)
+        except LedgerError as error:
+            self.outcome.refusal = error
+            self.outcome.unrecorded.append(run)
             return
-        pool.submit(units.make(*chosen))
+        self.campaign.take(run)
+        self.sharing.release(run.iteration, run.seed)
+        self.progress.note_run(run)
 
-
-def _record(run: Run, session: Session, campaign: Campaign, progress: Progress) -> None:
-    append_run(session.ledger, run)
-    campaign.take(run)
-    progress.note_run(run)
+    def _give_up(self, failure: GivenUp) -> None:
+        self.outcome.given_up.append(failure)
+        self.campaign.give_up(failure.iteration, failure.seeds)
+        if failure.hopeless:
+            self.campaign.withdraw(failure.iteration)
+        for seed in failure.seeds:
+            self.sharing.release(failure.iteration, seed)
+        self.progress.note_given_up(failure.iteration, failure.seeds, failure.reason)
 
 
 def _read_recorded(session: Session) -> list[Run]:

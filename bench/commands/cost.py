@@ -8,6 +8,7 @@ from rich.table import Table
 
 from bench.commands.options import iterations_argument
 from bench.commands.terminal import make_console
+from bench.executors.startup import start_early
 from bench.figures import format_count
 from bench.iterations import select_iterations
 from bench.records import Cost
@@ -18,8 +19,9 @@ from bench.records import Cost
 def command(iterations: tuple[str, ...]) -> None:
     """Count parameters and multiply-accumulates (MACs) of one image, layer by layer.
 
-    Runs the iterations' files. Counted by fvcore on an eval-mode copy; 1 MAC = 2 FLOPs. Operators
-    without a formula are listed as uncounted. The receptive field is in input pixels.
+    Executes the iterations' files, each in a process of its own. Counted by fvcore on an eval-mode
+    copy; 1 MAC = 2 FLOPs. Operators without a formula are listed as uncounted. The receptive field
+    is in input pixels.
 
     \b
     bench cost              all iterations
@@ -27,11 +29,16 @@ def command(iterations: tuple[str, ...]) -> None:
     """  # noqa: D301
     chosen = select_iterations(iterations)
 
-    from bench.training.runs import count_iteration  # torch, once the names are known to be right
+    start_early()
+    from torch import device  # once the names are known to be right
+
+    from bench.executors.inspection import inspect_iteration
 
     console = make_console()
     for iteration in chosen:
-        _print_cost(console, iteration.name, count_iteration(iteration))
+        # the eager engine compiles nothing
+        found = inspect_iteration(iteration, device("cpu"), engine="eager")
+        _print_cost(console, iteration.name, found.cost)
 
 
 def _print_cost(console: Console, name: str, cost: Cost) -> None:

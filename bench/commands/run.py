@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,22 +16,27 @@ from bench.commands.options import find_ledger, iterations_argument, ledger_opti
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
+from bench.errors import BenchError, IterationError
 from bench.executors.startup import start_early
 from bench.figures import format_seconds
-from bench.iterations import change_epochs, select_iterations
+from bench.interruption import EXIT_CODE, Interruption
+from bench.iterations import Iteration, change_epochs, select_iterations
 from bench.ledger import check_writable
 from bench.progress import Progress
 from bench.records import Challenge
 from bench.report.page import check_page_writable
-from bench.seeds import parse_seeds
+from bench.seeds import name_seeds, parse_seeds
 
 if TYPE_CHECKING:
-    from bench.session import Session
+    import torch
+
+    from bench.executors.inspection import Inspection
+    from bench.executors.processes import GivenUp
+    from bench.session import Outcome, Session
 
 DEFAULT_SEEDS = 100
 DEFAULT_CPU_BUDGET_SECONDS = 20 * 60.0
 DEMONSTRATION_BUDGET_SECONDS = 3 * 60.0
-INTERRUPTED = 130
 ENGINES = ("auto", "plain", "eager", "native", "stacked")
 
 
@@ -107,8 +110,12 @@ def command(**options: Any) -> int:
     Without --seeds it trains until every iteration is decided, 100 seeds are reached or, on a CPU,
     20 minutes have passed. Seeds are taken round-robin over the iterations; every finished run is
     in the ledger at once, and a run that is there is not trained again: start the command again to
-    go on. Runs the iterations' files. Exit code 0 whatever the verdicts (see `bench gate`), 2 for
-    a wrong value, 130 when interrupted.
+    go on. Several at once on one ledger share the seeds: each waits in the end for those that
+    another trains, and takes them over if it dies. Executes the iterations' files.
+
+    Ctrl-C once, SIGTERM or SIGHUP ends the training, records what is finished and writes the page;
+    twice stops at once. Exit code 0 whatever the verdicts (see `bench gate`); 2 for a wrong value,
+    a ledger that cannot be written, or seeds that were given up; 130 when interrupted.
 
     \b
     bench run                                  all iterations, until decided
@@ -116,11 +123,13 @@ def command(**options: Any) -> int:
     bench run iteration_4 --seeds 3-3          seed 3 alone
     bench run --until-decided --time-budget 2h as long as you like
     """  # noqa: D301
-    return run(make_console(stderr=True), **options)
+    with Interruption() as interruption:
+        return run(make_console(stderr=True), interruption, **options)
 
 
 def run(
     console: Console,
+    interruption: Interruption,
     *,
     iterations: tuple[str, ...],
     seeds: str | None,
@@ -150,7 +159,11 @@ def run(
 
     place = choose_device(device)
     with console.status("preparing the engines (networks are compiled once)"):
-        engines = sessions.choose_engines(chosen, place, engine, block)
+        found, refused = _inspect(chosen, place, engine, block)
+    for each in refused:
+        _say(console, f"{each.iteration}: not trained: {each.reason}")
+    chosen = tuple(iteration for iteration in chosen if iteration.name in found)
+    engines = {name: inspection.choice for name, inspection in found.items()}
     workers = sessions.choose_workers(place, workers, engines)
     challenge, data_found = sessions.open_dataset(console, dataset, data)
     check_writable(folder, challenge.name)
@@ -163,6 +176,7 @@ def run(
         dataset=data_found,
         device=place,
         engines=engines,
+        costs={name: inspection.cost for name, inspection in found.items()},
         workers=workers,
         ledger=folder,
     )
@@ -171,11 +185,38 @@ def run(
     )
     campaign = sessions.start_campaign(session, plan)
     _announce(console, session, campaign)
-    interrupted = _train(console, session, campaign)
-    _conclude(console, campaign, interrupted=interrupted)
-    path = write_report(folder, challenge, page, data)
-    console.print(f"page: {path}", highlight=False, soft_wrap=True)
-    return INTERRUPTED if interrupted else 0
+    outcome = _train(console, session, campaign, interruption)
+    outcome.given_up[:0] = refused
+    _conclude(console, campaign, outcome, interrupted=interruption.requested)
+    _report(console, folder, challenge, page, data, outcome)
+    if (failure := _describe_failure(outcome)) is not None:
+        raise BenchError(failure)
+    return EXIT_CODE if interruption.requested else 0
+
+
+def _inspect(
+    iterations: tuple[Iteration, ...], device: torch.device, engine: str, block: int | None
+) -> tuple[dict[str, Inspection], list[GivenUp]]:
+    """Return what is found of each iteration, and those whose files cannot be run.
+
+    Raises:
+        IterationError: none of them can be run.
+    """
+    from bench.executors.inspection import inspect_iteration
+    from bench.executors.processes import GivenUp
+
+    found: dict[str, Inspection] = {}
+    refused: list[GivenUp] = []
+    for iteration in iterations:
+        try:
+            found[iteration.name] = inspect_iteration(iteration, device, engine=engine, block=block)
+        except IterationError as error:
+            if len(refused) + 1 == len(iterations):
+                raise
+            refused.append(
+                GivenUp(iteration=iteration.name, seeds=(), reason=str(error), hopeless=True)
+            )
+    return found, refused
 
 
 def _choose_budget(challenge: Challenge, device: str) -> float | None:
@@ -203,38 +244,60 @@ def _announce(console: Console, session: Session, campaign: Campaign) -> None:
     )
 
 
-def _train(console: Console, session: Session, campaign: Campaign) -> bool:
-    """Train and return whether it was interrupted; SIGTERM counts as Ctrl-C."""
+def _train(
+    console: Console, session: Session, campaign: Campaign, interruption: Interruption
+) -> Outcome:
     from bench.session import train_campaign
 
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    with Progress(console, campaign) as progress:
+        return train_campaign(session, campaign, progress, interruption)
+
+
+def _report(
+    console: Console,
+    ledger: Path,
+    challenge: Challenge,
+    page: Path | None,
+    data: Path | None,
+    outcome: Outcome,
+) -> None:
+    """Write the page; when it fails after something else did, what came first is the error."""
     try:
-        with Progress(console, campaign) as progress:
-            train_campaign(session, campaign, progress)
-    except KeyboardInterrupt:
-        return True
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    return False
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _conclude(console: Console, campaign: Campaign, *, interrupted: bool) -> None:
-    """Print the verdicts, why training stopped, and how to go on."""
-    print_verdicts(console, [campaign.verdict(name) for name in campaign.iterations])
-    undecided = campaign.undecided
-    if interrupted:
-        reason = "interrupted"
-    elif not campaign.count_left():
-        reason = "all seeds asked for are trained"
-    elif campaign.out_of_time:
-        reason = "the time budget is spent"
+        path = write_report(ledger, challenge, page, data)
+    except BenchError as error:
+        if _describe_failure(outcome) is None:
+            raise
+        _say(console, f"no page: {error}")
     else:
-        reason = "every iteration is decided"
-    console.print(f"stopped: {reason}; finished runs are in the ledger", highlight=False)
+        _say(console, f"page: {path}")
+
+
+def _describe_failure(outcome: Outcome) -> str | None:
+    if outcome.refusal is not None:
+        return f"{outcome.refusal}. Runs recorded before are safe; start the command again"
+    if outcome.given_up:
+        first = outcome.given_up[0]
+        seeds = sum(len(failure.seeds) for failure in outcome.given_up)
+        which = f"{first.iteration} {name_seeds(first.seeds)}" if first.seeds else first.iteration
+        return (
+            f"{which}: {first.reason}; {seeds} seeds in all given up. Correct the iteration's file "
+            "or use fewer --workers; finished runs are in the ledger"
+        )
+    return None
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _conclude(console: Console, campaign: Campaign, outcome: Outcome, *, interrupted: bool) -> None:
+    """Print the verdicts, why training stopped, what is unfinished, and how to go on."""
+    print_verdicts(console, [campaign.verdict(name) for name in campaign.iterations])
+    reason = "interrupted" if interrupted else _explain_stop(campaign, outcome)
+    safe = "the runs before are" if outcome.refusal else "finished runs are"
+    _say(console, f"stopped: {reason}; {safe} in the ledger")
+    _name_unfinished(console, campaign, outcome)
+    undecided = campaign.undecided
     if undecided:
         # inside `nox -s bench` the command is on no path of the user's
         started_by_nox = os.environ.get("NOX_CURRENT_SESSION") == "bench"
@@ -244,3 +307,22 @@ def _conclude(console: Console, campaign: Campaign, *, interrupted: bool) -> Non
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _explain_stop(campaign: Campaign, outcome: Outcome) -> str:
+    if outcome.refusal is not None:
+        return "the ledger cannot be used"
+    if outcome.given_up:
+        return "seeds were given up"
+    if not campaign.count_left():
+        return "all seeds asked for are trained"
+    return "the time budget is spent" if campaign.out_of_time else "every iteration is decided"
+
+
+def _name_unfinished(console: Console, campaign: Campaign, outcome: Outcome) -> None:
+    lost = {(run.iteration, run.seed) for run in outcome.unrecorded}
+    for name, seeds in campaign.unfinished.items():
+        _say(console, f"unfinished: {name} {name_seeds(seeds)}")
+        unrecorded = [seed for seed in seeds if (name, seed) in lost]
+        if unrecorded:
+            _say(console, f"finished, not recorded: {name} {name_seeds(unrecorded)}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
@@ -20,12 +21,13 @@ from msgspec import Struct
 
 from bench.errors import BenchError
 from bench.executors.startup import choose_context
+from bench.interruption import SIGNALS
 from bench.records import EpochScore, Run
 from bench.training.allocator import keep_freed_memory
-from bench.training.runs import Trainer, Unit
+from bench.training.runs import Trainer, Unit, network_builder
 
 ATTEMPTS = 3
-"""How often a unit may take its worker down before it is given up."""
+"""How often a unit may take its worker down before it is given up; the last time alone."""
 
 
 class EpochDone(Struct, frozen=True, kw_only=True):
@@ -35,6 +37,23 @@ class EpochDone(Struct, frozen=True, kw_only=True):
     seed: int
     epoch: int
     score: EpochScore
+
+
+class GivenUp(Struct, frozen=True, kw_only=True):
+    """Seeds that will not be finished, and why; `hopeless` when no other seed would do better."""
+
+    iteration: str
+    seeds: tuple[int, ...]
+    reason: str
+    hopeless: bool
+
+
+class Collected(Struct, frozen=True, kw_only=True):
+    """What came back from the workers since they were last asked."""
+
+    runs: tuple[Run, ...] = ()
+    epochs: tuple[EpochDone, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
 
 
 class WorkerPool:
@@ -54,12 +73,20 @@ class WorkerPool:
         self._context = choose_context()
         self._units: dict[Future[list[Run]], Unit] = {}
         self._attempts: dict[tuple[str, tuple[int, ...]], int] = {}
+        self._suspects: deque[Unit] = deque()
+        self._given_up: list[GivenUp] = []
+        self._alone = False
         self._start()
 
     @property
     def in_flight(self) -> int:
         """Number of units handed out and not yet back."""
-        return len(self._units)
+        return len(self._units) + len(self._suspects)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a worker is free for another unit; a suspect's last attempt is made alone."""
+        return not (self._alone or self._suspects) and len(self._units) < self.workers
 
     def submit(self, unit: Unit) -> None:
         """Hand a unit to the next free worker; a pool that a killed worker broke is replaced."""
@@ -70,27 +97,37 @@ class WorkerPool:
             future = self._executor.submit(_train, unit)
         self._units[future] = unit
 
-    def collect(self, *, timeout_seconds: float) -> tuple[list[Run], list[EpochDone]]:
+    def collect(self, *, timeout_seconds: float) -> Collected:
         """Wait for runs, at most as long as given; return them and the epochs reported since.
 
         A worker that was killed is replaced, and the units it took down start again from their
-        seeds.
-
-        Raises:
-            BenchError: a unit has taken its worker down three times, or its file cannot be run.
+        seeds. A unit that was there each of three times, the third time alone, is given up, and so
+        is one that raises an error.
         """
         done, _ = wait(self._units, timeout=timeout_seconds, return_when=FIRST_COMPLETED)
-        runs: list[Run] = []
-        broken = False
-        for future in done:
-            if _is_lost(future):
-                broken = True
-                continue
-            runs += future.result()
-            del self._units[future]
+        broken = any(_is_lost(future) for future in done)
+        runs = self._take_finished()
         if broken:
             self._restart()
-        return runs, self._drain()
+        self._try_suspect()
+        given_up, self._given_up = tuple(self._given_up), []
+        return Collected(runs=tuple(runs), epochs=tuple(self._drain()), given_up=given_up)
+
+    def stop(self) -> tuple[Run, ...]:
+        """End all workers at once and return the runs that were back and not yet collected."""
+        self.close()
+        return tuple(self._take_finished())
+
+    def _take_finished(self) -> list[Run]:
+        runs: list[Run] = []
+        for future in [f for f in self._units if f.done() and not _is_lost(f)]:
+            unit, error = self._units.pop(future), future.exception()
+            self._alone = False
+            if error is None:
+                runs += future.result()
+            else:
+                self._give_up(unit, _describe_error(error), hopeless=True)
+        return runs
 
     def close(self) -> None:
         """End all workers at once, units in flight included."""
@@ -119,15 +156,31 @@ class WorkerPool:
         lost = [future for future in self._units if _is_lost(future)]
         units = [self._units.pop(future) for future in lost]
         self._start()
+        self._alone = False
         for unit in units:
-            key = unit.iteration.name, unit.seeds
-            self._attempts[key] = self._attempts.get(key, 0) + 1
-            if self._attempts[key] >= ATTEMPTS:
-                raise BenchError(
-                    f"{key[0]} {_name_seeds(unit)}: took its worker down {ATTEMPTS} times (out of "
-                    "memory?); use fewer --workers. Finished runs are in the ledger"
-                )
+            self._try_again(unit)
+
+    def _try_again(self, unit: Unit) -> None:
+        key = unit.iteration.name, unit.seeds
+        attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
+        if attempts >= ATTEMPTS:
+            reason = f"took its worker down {ATTEMPTS} times (out of memory?)"
+            self._give_up(unit, reason, hopeless=False)
+        elif attempts == ATTEMPTS - 1:
+            self._suspects.append(unit)  # its neighbours may be the guilty ones
+        else:
             self.submit(unit)
+
+    def _try_suspect(self) -> None:
+        if self._suspects and not self._units:
+            self._alone = True
+            self.submit(self._suspects.popleft())
+
+    def _give_up(self, unit: Unit, reason: str, *, hopeless: bool) -> None:
+        name, seeds = unit.iteration.name, unit.seeds
+        self._given_up.append(
+            GivenUp(iteration=name, seeds=seeds, reason=reason, hopeless=hopeless)
+        )
 
     def _drain(self) -> list[EpochDone]:
         reports = []
@@ -136,9 +189,10 @@ class WorkerPool:
         return reports
 
 
-def _name_seeds(unit: Unit) -> str:
-    first, last = unit.seeds[0], unit.seeds[-1]
-    return f"seed {first}" if first == last else f"seeds {first} to {last}"
+def _describe_error(error: BaseException) -> str:
+    if isinstance(error, BenchError):
+        return str(error)
+    return f"could not be trained ({type(error).__name__}: {error})"
 
 
 def _is_lost(future: Future[list[Run]]) -> bool:
@@ -151,8 +205,8 @@ _worker: _Worker
 class _Worker:
     """What one worker process holds between units."""
 
-    def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone]) -> None:
-        self._trainer, self._reports = trainer, reports
+    def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone], threads: int) -> None:
+        self._trainer, self._reports, self._threads = trainer, reports, threads
 
     def train(self, unit: Unit) -> list[Run]:
         def report(seed: int, epoch: int, score: EpochScore) -> None:
@@ -160,6 +214,9 @@ class _Worker:
                 EpochDone(iteration=unit.iteration.name, seed=seed, epoch=epoch, score=score)
             )
 
+        network_builder(unit.iteration)  # executes the file: undo what it did to torch
+        torch.set_default_dtype(torch.float32)
+        torch.set_num_threads(self._threads)
         return self._trainer.train(unit, report)
 
 
@@ -168,11 +225,13 @@ def _start_worker(
 ) -> None:
     global _worker
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    for interruption in (signal.SIGINT, signal.SIGTERM):  # the parent decides, on the pipe
+    for interruption in SIGNALS:  # the parent decides, on the pipe
         signal.signal(interruption, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    _worker = _Worker(trainer, reports)
+    _worker = _Worker(trainer, reports, threads)
 
 
 def _end_with_parent(lifeline: Connection) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 from multiprocessing.context import BaseContext
 
+from bench.interruption import hold_signals
+
 
 def choose_context() -> BaseContext:
     """Prefer a fork server, which imports torch once for all workers; elsewhere spawn."""
@@ -18,6 +20,9 @@ def choose_context() -> BaseContext:
 def start_early() -> None:
     """Start the fork server, if there is one, so that it imports while this process does."""
     if choose_context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver
+        from multiprocessing import forkserver, resource_tracker
 
-        forkserver.ensure_running()
+        with hold_signals():
+            resource_tracker.ensure_running()  # it gives SIGINT and SIGTERM back
+        with hold_signals():
+            forkserver.ensure_running()

@@ -128,7 +128,8 @@ def _load_module(iteration: Iteration) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise IterationError(f"{iteration.path}: cannot be run ({error}); correct it") from error
+        reason = "calls sys.exit" if isinstance(error, SystemExit) else error
+        raise IterationError(f"{iteration.path}: cannot be run ({reason}); correct it") from error
     return module

@@ -1,0 +1,142 @@
+"""Which process trains which seed, where several `bench run` share a ledger.
+
+A claim is a lock on one byte of a file beside the ledger, at the offset of the seed. The operating
+system releases it when its process ends, however it ends: no claim goes stale, and no clock is
+asked. The files hold nothing; docs/ledger-format.md mentions them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import msgspec
+
+from bench.errors import LedgerError
+from bench.ledger import decode_run, ledger_path, read_ledger, unwritable
+from bench.records import Conditions, Run
+
+FOLDER = ".claims"
+_TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+
+
+class Claims:
+    """Claims on the seeds of one iteration under one fingerprint and one set of conditions."""
+
+    def __init__(
+        self, ledger: Path, challenge: str, iteration: str, fingerprint: str, conditions: Conditions
+    ) -> None:
+        key = msgspec.json.encode([fingerprint, conditions], order="sorted")
+        name = f"{iteration}-{hashlib.sha256(key).hexdigest()[:16]}.lock"
+        self._path = ledger / challenge / FOLDER / name
+        self._file: int | None = None
+
+    def claim(self, seed: int) -> bool:
+        """Claim a seed and return whether it is ours: `False` when another process has it.
+
+        Where the file system knows no locks every claim is granted, and work may be repeated.
+
+        Raises:
+            LedgerError: the file of the claims cannot be opened.
+        """
+        try:
+            _lock_byte(self._open(), seed)
+        except OSError as error:
+            return error.errno not in _TAKEN
+        return True
+
+    def release(self, seed: int) -> None:
+        """Give a seed back, once its run is in the ledger or will not be trained here."""
+        if self._file is not None:
+            try:
+                _unlock_byte(self._file, seed)
+            except OSError:  # the file system knows no locks
+                return
+
+    def close(self) -> None:
+        """Give all seeds back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self) -> int:
+        # opened once: closing any descriptor of a file drops all the locks of a process on it
+        if self._file is None:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                raise unwritable(self._path, error) from error
+        return self._file
+
+
+class Follower:
+    """Reads the runs that were appended to a ledger file since it was read last."""
+
+    def __init__(self, ledger: Path, challenge: str, iteration: str) -> None:
+        self._path = ledger_path(ledger, challenge, iteration)
+        self._place: tuple[int, int] | None = None
+        self._offset = 0
+
+    def read_new(self) -> list[Run]:
+        """Return the new runs; all of them where the file was replaced or has shrunk.
+
+        Raises:
+            LedgerError: the file cannot be read, or a line is damaged.
+        """
+        try:
+            status = self._path.stat()
+            place = status.st_dev, status.st_ino
+            if place != self._place or status.st_size < self._offset:
+                self._place, self._offset = place, _end_of_lines(self._path)
+                return list(read_ledger(self._path).runs)
+            return self._read_from_offset() if status.st_size > self._offset else []
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise LedgerError(f"{self._path}: cannot be read ({error.strerror})") from error
+
+    def _read_from_offset(self) -> list[Run]:
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            whole, newline, _ = file.read().rpartition(b"\n")  # the rest may be in flight
+        try:
+            runs = [decode_run(line) for line in whole.split(b"\n")] if newline else []
+        except LedgerError:
+            # read whole, for the error that names the line
+            return list(read_ledger(self._path).runs)
+        self._offset += len(whole) + len(newline)
+        return runs
+
+
+def _end_of_lines(path: Path) -> int:
+    """Return the offset behind the last whole line."""
+    with path.open("rb") as file:
+        end = 0
+        for line in file:
+            end += len(line) if line.endswith(b"\n") else 0
+    return end
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock_byte(file: int, offset: int) -> None:
+        os.lseek(file, offset, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+    def _unlock_byte(file: int, offset: int) -> None:
+        os.lseek(file, offset, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock_byte(file: int, offset: int) -> None:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, offset)
+
+    def _unlock_byte(file: int, offset: int) -> None:
+        fcntl.lockf(file, fcntl.LOCK_UN, 1, offset)
