@@ -146,8 +146,9 @@ def _train(
         while waiting or pool.in_flight:
             while waiting and pool.in_flight < pool.workers:
                 pool.submit(waiting.pop())
-            runs, epochs = pool.collect(timeout_seconds=POLL_SECONDS)
-            report(epochs)
-            yield from runs
+            back = pool.collect(timeout_seconds=POLL_SECONDS)
+            report(back.epochs)
+            yield from back.runs
+            note(back.given_up)
     finally:
         pool.close()
