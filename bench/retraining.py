@@ -14,13 +14,14 @@ import torch
 
 from bench.datasets import Dataset
 from bench.errors import EngineError
-from bench.executors.processes import EpochDone, WorkerPool
+from bench.executors.inspection import Inspection, inspect_iteration
+from bench.executors.processes import EpochDone, GivenUp, WorkerPool
 from bench.iterations import Iteration
-from bench.records import Challenge, Conditions, Run
-from bench.session import POLL_SECONDS, choose_engines, choose_workers
+from bench.records import Challenge, Conditions, Cost, Run
+from bench.session import POLL_SECONDS, choose_workers
 from bench.training.devices import count_cores, describe_conditions, describe_machine
 from bench.training.engines import AUTO, ENGINES, EngineChoice
-from bench.training.runs import Unit, count_iteration
+from bench.training.runs import Unit
 from bench.verification import Pair
 
 _Key = tuple[str, Conditions, int]
@@ -33,6 +34,7 @@ class _Place:
 
     device: torch.device
     choice: EngineChoice
+    cost: Cost
     conditions: Conditions
 
 
@@ -44,13 +46,15 @@ def retrain(
     *,
     workers: int | None,
     report: Callable[[Sequence[EpochDone]], None],
+    give_up: Callable[[GivenUp], None],
 ) -> Iterator[Pair]:
     """Yield each run with the same seed trained again, as they finish.
 
-    `iterations` are by name, with the fingerprints of the runs; `report` is told of epochs.
+    `iterations` are by name, with the fingerprints of the runs; `report` is told of epochs, and
+    `give_up` of seeds that cannot be trained here.
 
     Raises:
-        BenchError: a model file cannot be run, or takes its worker down.
+        BenchError: a model file cannot be run.
     """
     wanted: dict[_Key, list[Run]] = defaultdict(list)
     places: dict[tuple[str, Conditions], _Place] = {}
@@ -65,7 +69,7 @@ def retrain(
             if place in batch
             for unit in _make_units(iterations[name], place, wanted, challenge)
         ]
-        for again in _train(units, batch, challenge, dataset, workers, report):
+        for again in _train(units, batch, challenge, dataset, workers, report, give_up):
             for recorded in wanted[again.iteration, again.conditions, again.seed]:
                 yield Pair(recorded=recorded, again=again)
 
@@ -74,27 +78,26 @@ def _find_place(conditions: Conditions, iteration: Iteration) -> _Place:
     """Return the conditions asked for where this machine has them, else what it would choose."""
     on_gpu = conditions.device.startswith("cuda") and torch.cuda.is_available()
     device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
-    choice = _find_choice(conditions, iteration, device)
+    found = _inspect(conditions, iteration, device)
     return _Place(
         device=device,
-        choice=choice,
+        choice=found.choice,
+        cost=found.cost,
         conditions=describe_conditions(
-            device, iteration.recipe.precision, engine=choice.engine, block=choice.block
+            device, iteration.recipe.precision, engine=found.choice.engine, block=found.choice.block
         ),
     )
 
 
-def _find_choice(
-    conditions: Conditions, iteration: Iteration, device: torch.device
-) -> EngineChoice:
-    """Return the engine asked for, or without its device or for a network it refuses, the usual."""
+def _inspect(conditions: Conditions, iteration: Iteration, device: torch.device) -> Inspection:
+    """Find the engine asked for, or without its device or for a network it refuses, the usual."""
     if conditions.device.partition(" ")[0] == device.type:
         engine = ENGINES.get(conditions.engine)
         side_by_side = engine is not None and engine.default_block is not None
         block = conditions.block if side_by_side else None
         with suppress(EngineError):
-            return choose_engines((iteration,), device, conditions.engine, block)[iteration.name]
-    return choose_engines((iteration,), device, AUTO, None)[iteration.name]
+            return inspect_iteration(iteration, device, engine=conditions.engine, block=block)
+    return inspect_iteration(iteration, device, engine=AUTO)
 
 
 def _batch(places: Iterable[_Place]) -> list[list[_Place]]:
@@ -109,7 +112,7 @@ def _make_units(
     iteration: Iteration, place: _Place, wanted: Iterable[_Key], challenge: Challenge
 ) -> list[Unit]:
     seeds = [s for name, c, s in wanted if (name, c) == (iteration.name, place.conditions)]
-    machine, cost = describe_machine(place.device), count_iteration(iteration)
+    machine = describe_machine(place.device)
     width = place.choice.block
     return [
         Unit(
@@ -118,7 +121,7 @@ def _make_units(
             challenge=challenge,
             conditions=place.conditions,
             machine=machine,
-            cost=cost,
+            cost=place.cost,
         )
         for first in range(0, len(seeds), width)
     ]
@@ -131,6 +134,7 @@ def _train(
     dataset: Dataset,
     workers: int | None,
     report: Callable[[Sequence[EpochDone]], None],
+    give_up: Callable[[GivenUp], None],
 ) -> Iterator[Run]:
     device, choices = batch[0].device, {p.choice.engine: p.choice for p in batch}
     all_cores = any(ENGINES[name].all_cores for name in choices)
@@ -149,6 +153,7 @@ def _train(
             back = pool.collect(timeout_seconds=POLL_SECONDS)
             report(back.epochs)
             yield from back.runs
-            note(back.given_up)
+            for each in back.given_up:
+                give_up(each)
     finally:
         pool.close()

@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from msgspec import Struct
@@ -50,7 +51,11 @@ from bench.verification import (
     choose_sample,
     compare_bits,
     judge_pairs,
+    make_check,
 )
+
+if TYPE_CHECKING:
+    from bench.executors.processes import GivenUp  # with torch
 
 DEFAULT_SAMPLE = 3
 NAMED_COMMITS = 3
@@ -282,6 +287,7 @@ def _train_again(
     by_name = {iteration.name: iteration for iteration in iterations}
     checks: list[Check] = []
     open_pairs: list[Pair] = []
+    given_up: list[GivenUp] = []
     with _make_progress(console) as progress:
         total = sum(by_name[run.iteration].recipe.epochs for run in chosen)
         task = progress.add_task("epochs", total=total)
@@ -292,12 +298,24 @@ def _train_again(
             dataset,
             workers=workers,
             report=lambda epochs: progress.advance(task, len(epochs)),
+            give_up=given_up.append,
         ):
             check = compare_bits(pair)
             checks += [check] if check else []
             open_pairs += [] if check else [pair]
     checks += judge_pairs(open_pairs, recorded, challenge)
+    checks += _list_given_up(chosen, given_up)
     return sorted(checks, key=lambda check: (check.iteration, check.conditions, check.seed))
+
+
+def _list_given_up(chosen: Iterable[Run], given_up: Iterable[GivenUp]) -> list[Check]:
+    """Return the checks of the drawn runs whose seeds could not be trained here."""
+    reasons = {(each.iteration, seed): each.reason for each in given_up for seed in each.seeds}
+    return [
+        make_check(run, Outcome.UNVERIFIED, reasons[run.iteration, run.seed])
+        for run in chosen
+        if (run.iteration, run.seed) in reasons
+    ]
 
 
 def _make_progress(console: Console) -> Progress:
