@@ -34,7 +34,8 @@ def test_a_full_disk_names_the_seeds_that_are_not_recorded(tmp_path: Path) -> No
 
 def test_a_file_in_place_of_the_ledger_is_one_line(tmp_path: Path) -> None:
     """A ledger folder that cannot be made ends the command before anything is trained."""
-    (tmp_path / "ledger").write_text("not a folder")
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "digits").write_text("not a folder")
     process = subprocess.run(
         command(tmp_path, "--seeds", "1"), capture_output=True, text=True, check=False
     )

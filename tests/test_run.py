@@ -37,6 +37,19 @@ def test_the_number_of_workers_changes_no_number(tmp_path: Path, iteration: str)
     assert [line["seed"] for line in lines[0]] == [0, 1, 2]
 
 
+def test_neither_order_nor_process_changes_a_number(tmp_path: Path) -> None:
+    """Seeds in order, in reversed order, and in a process each write the same lines."""
+    arguments = ("--epochs", "1", "--workers", "1")
+    plans = {"order": ["2"], "reversed": ["1-1,0-0"], "alone": ["1-1", "0-0"]}
+    for name, commands in plans.items():
+        for seeds in commands:
+            done = bench_run(tmp_path / name, "--seeds", seeds, *arguments, iteration="iteration_4")
+            assert done.returncode == 0, done.stderr
+    lines = [stable_lines(tmp_path / name, "iteration_4") for name in plans]
+    assert lines[0] == lines[1] == lines[2]
+    assert len(lines[0]) == 2
+
+
 def test_seeds_go_round_robin_over_the_iterations(tmp_path: Path) -> None:
     """Asked for two iterations, one worker trains seed 0 of each before seed 1 of either."""
     done = bench_run(tmp_path, "iteration_2", "--seeds", "2", "--epochs", "1", "--workers", "1")
