@@ -39,3 +39,6 @@ DIGITS_DIGEST = "0fe79f6fd964eeeea88d62968a6d9d1bf037ca6d70c6417635cdff475d97cfe
 
 MNIST_DIGITS = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
 """Images of each digit, 0 to 9, among the 10,000 of MNIST's test set (yann.lecun.com)."""
+
+VALIDATION_IMAGES = {MNIST_DIGEST: sum(MNIST_DIGITS), DIGITS_DIGEST: 359}
+"""How many images a run on a dataset, known by its digest, was scored on."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import islice
 
 from msgspec import Struct
 
+from bench.challenges import VALIDATION_IMAGES
+from bench.errors import LedgerError
 from bench.iterations import Iteration
+from bench.limits import MOST_GROUPS, MOST_MISSING, MOST_TOTALS
 from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Run, Status
 
 
@@ -16,7 +20,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     """Runs of one iteration under one set of conditions, with today's code.
 
     `runs` are seeds 0, 1, 2, ... without a gap; `waiting` are seeds recorded beyond the first gap
-    and `missing` the seeds that keep them waiting.
+    and `missing` the seeds that keep them waiting, the first 10,000 of them.
     """
 
     iteration: str
@@ -69,7 +73,12 @@ def count_steady_epochs(run: Run, target: Fraction) -> int:
 
 
 def select_evidence(runs: Iterable[Run], iteration: Iteration) -> Selection:
-    """Sort an iteration's runs into evidence; unlike conditions or datasets are never pooled."""
+    """Sort an iteration's runs into evidence; unlike conditions or datasets are never pooled.
+
+    Raises:
+        LedgerError: a run was not scored on the images that it names, or there are more sets of
+            conditions than anyone can look at.
+    """
     groups: dict[tuple[Conditions, str], dict[int, Run]] = defaultdict(dict)
     stale = tuning = 0
     for run in runs:
@@ -79,9 +88,36 @@ def select_evidence(runs: Iterable[Run], iteration: Iteration) -> Selection:
             tuning += 1
         else:
             groups[run.conditions, run.dataset][run.seed] = run
+    if len(groups) > MOST_GROUPS:
+        raise LedgerError(
+            f"{iteration.name}: runs under {len(groups)} sets of conditions, more than the "
+            f"{MOST_GROUPS} that are judged; move those that nobody needs to another ledger"
+        )
+    for (_, dataset), by_seed in groups.items():
+        _check_images(iteration, dataset, by_seed.values())
     evidence = [_gapless(iteration, *group, by_seed) for group, by_seed in groups.items()]
     evidence.sort(key=lambda e: (-len(e.runs), e.conditions, e.dataset))
     return Selection(evidence=tuple(evidence), stale=stale, tuning=tuning)
+
+
+def _check_images(iteration: Iteration, dataset: str, runs: Iterable[Run]) -> None:
+    """Make sure that runs on a known dataset were scored on as many images as it has."""
+    images = VALIDATION_IMAGES.get(dataset)
+    totals: set[int] = set()
+    for run in runs:
+        for epoch in run.epochs:
+            totals.update((epoch.training_total, epoch.validation_total))
+            if images not in (None, epoch.validation_total):
+                raise LedgerError(
+                    f"{iteration.name}: seed {run.seed} was scored on {epoch.validation_total} "
+                    f"images, and dataset {dataset[:12]} has {images}; delete its line and run "
+                    "the seed again"
+                )
+    if len(totals) > MOST_TOTALS:
+        raise LedgerError(
+            f"{iteration.name}: epochs of {len(totals)} different numbers of images, more than "
+            f"{MOST_TOTALS}; restore the ledger from version control"
+        )
 
 
 def _gapless(
@@ -89,7 +125,8 @@ def _gapless(
 ) -> Evidence:
     first_gap = next(seed for seed in range(len(by_seed) + 1) if seed not in by_seed)
     waiting = tuple(sorted(seed for seed in by_seed if seed > first_gap))
-    missing = range(first_gap, waiting[-1]) if waiting else ()
+    beyond = range(first_gap, waiting[-1]) if waiting else ()
+    missing = islice((seed for seed in beyond if seed not in by_seed), MOST_MISSING)
     return Evidence(
         iteration=iteration.name,
         fingerprint=iteration.fingerprint,
@@ -97,5 +134,5 @@ def _gapless(
         conditions=conditions,
         runs=tuple(by_seed[seed] for seed in range(first_gap)),
         waiting=waiting,
-        missing=tuple(seed for seed in missing if seed not in by_seed),
+        missing=tuple(missing),
     )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from io import FileIO
+from functools import partial
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,14 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from bench.errors import LedgerError
+from bench.files import check_inside, open_regular
+from bench.limits import (
+    MOST_FILE_BYTES,
+    MOST_FILE_EPOCHS,
+    MOST_LINE_BYTES,
+    MOST_RUNS,
+    MOST_WHOLE_FILE_BYTES,
+)
 from bench.records import FORMAT, Conditions, Run, RunOutline
 
 _CHECKSUM_LENGTH = 16
@@ -70,10 +79,11 @@ def read_ledger(path: Path) -> LedgerFile:
     """Read a file; a missing one holds no runs. Repeated runs are returned once.
 
     Raises:
-        LedgerError: the file cannot be read, a line other than a torn last one is damaged, or two
-            lines give one run different results.
+        LedgerError: the file cannot be read, is beyond a bound of bench/limits.py, leads out of the
+            ledger's folder, a line other than a torn last one is damaged, or two lines give one run
+            different results.
     """
-    return _read(path, _decoder)
+    return _read(path, _decoder, most_bytes=MOST_WHOLE_FILE_BYTES)
 
 
 def read_outlines(path: Path) -> LedgerFile:
@@ -81,21 +91,24 @@ def read_outlines(path: Path) -> LedgerFile:
 
     Every checksum is verified; what a `RunOutline` leaves out is neither decoded nor kept.
     """
-    return _read(path, _outline_decoder)
+    return _read(path, _outline_decoder, most_bytes=MOST_FILE_BYTES)
 
 
 def append_run(folder: Path, run: Run) -> None:
     """Append a run under a lock and have it on disk before returning.
 
     Raises:
-        LedgerError: the file cannot be written; it is left as it was.
+        LedgerError: the file cannot be written, or the run could not be read again; the file is
+            left as it was.
     """
     path = ledger_path(folder, run.challenge, run.iteration)
+    line = _encode_readable(path, run)
     try:
+        _check_places(folder, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # unbuffered: what a full disk refused must not be written again when the file is closed
         with FileLock(path.with_suffix(".lock")), path.open("a+b", buffering=0) as file:
-            _append_line(file, encode_run(run))
+            _append_line(file, line)
     except OSError as error:
         raise unwritable(path, error) from error
 
@@ -123,6 +136,26 @@ def unwritable(path: Path, error: OSError) -> LedgerError:
     )
 
 
+def _encode_readable(path: Path, run: Run) -> bytes:
+    """Return the line of a run that the file's next reader takes."""
+    line = encode_run(run)
+    try:
+        _belonging(
+            _decode_bounded(line.removesuffix(b"\n"), _decoder), (path.parent.name, path.stem)
+        )
+    except LedgerError as error:
+        raise LedgerError(
+            f"{path}: seed {run.seed} was not recorded, since it could not be read again ({error})"
+        ) from error
+    return line
+
+
+def _check_places(folder: Path, path: Path) -> None:
+    """Make sure that neither a run nor the lock is written through a link out of the folder."""
+    for file in (path, path.with_suffix(".lock")):
+        check_inside(file, folder)
+
+
 def _append_line(file: FileIO, line: bytes) -> None:
     end = file.seek(0, os.SEEK_END)
     tail = _read_tail(file, end)
@@ -142,6 +175,11 @@ def _read_tail(file: FileIO, end: int) -> bytes:
     """Return what follows the last newline, reading backwards and little further than that."""
     start, tail = end, b""
     while start and b"\n" not in tail:
+        if len(tail) > MOST_LINE_BYTES:
+            raise LedgerError(
+                f"{file.name}: its last line is longer than the {MOST_LINE_BYTES:,} bytes that a "
+                "run takes at most; restore the file from version control"
+            )
         start = max(0, start - _BLOCK)
         file.seek(start)
         tail = file.read(end - start)
@@ -176,18 +214,54 @@ def _decode(line: bytes, decoder: RunDecoder) -> Run:
         raise LedgerError("the checksum does not match the line")
     try:
         run = decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise LedgerError(str(error)) from error
+    except RecursionError as error:
+        raise LedgerError("brackets are nested too deeply") from error
     if run.format != FORMAT:
         raise LedgerError(f"format {run.format} is not {FORMAT}, the one this version reads")
+    _check_counts(run)
     return run
 
 
-def _read(path: Path, decoder: RunDecoder) -> LedgerFile:
+def _decode_bounded(line: bytes, decoder: RunDecoder) -> Run:
+    if len(line) > MOST_LINE_BYTES:
+        raise LedgerError(f"longer than the {MOST_LINE_BYTES:,} bytes that a run takes at most")
+    return _decode(line, decoder)
+
+
+def _check_counts(run: Run) -> None:
+    """Make sure of what the type of no single field can say: no part is larger than its whole."""
+    for place, epoch in enumerate(run.epochs):
+        if not (
+            epoch.training_correct <= epoch.training_total > 0
+            and epoch.validation_correct <= epoch.validation_total > 0
+        ):
+            raise LedgerError(
+                f"more images right than there were, or none - at `$.epochs[{place}]`"
+            )
+    if len(run.mistakes) > len(run.epochs):
+        raise LedgerError(f"mistakes of {len(run.mistakes)} epochs, of {len(run.epochs)} that were")
+    last = run.epochs[len(run.epochs) - len(run.mistakes) :]
+    for place, (mistakes, epoch) in enumerate(zip(run.mistakes, last, strict=True)):
+        before = -1
+        for mistake in mistakes:
+            if not before < mistake.index < epoch.validation_total:
+                raise LedgerError(
+                    f"image {mistake.index} is out of order, or none of the "
+                    f"{epoch.validation_total} - at `$.mistakes[{place}]`"
+                )
+            before = mistake.index
+
+
+def _read(path: Path, decoder: RunDecoder, *, most_bytes: int) -> LedgerFile:
     runs: dict[RunKey, Run] = {}
     torn = False
     try:
-        with path.open("rb", buffering=_BLOCK) as file:
+        with (
+            open_regular(path, inside=path.parent.parent, most_bytes=most_bytes) as raw,
+            BufferedReader(raw, _BLOCK) as file,
+        ):
             for run in _decode_lines(file, path, decoder):
                 torn = run is None
                 if run is not None:
@@ -202,18 +276,27 @@ def _read(path: Path, decoder: RunDecoder) -> LedgerFile:
 def _decode_lines(file: BinaryIO, path: Path, decoder: RunDecoder) -> Iterator[Run | None]:
     """Yield one run after the other, with one line in memory, and `None` for a torn last line."""
     place = path.parent.name, path.stem
-    for number, line in enumerate(file, start=1):
+    epochs = 0
+    # no line is read further than a run may be long
+    for number, line in enumerate(iter(partial(file.readline, MOST_LINE_BYTES + 2), b""), start=1):
         content = line.removesuffix(b"\n")
-        if content == line and not _is_intact(content):
+        if content == line and len(line) <= MOST_LINE_BYTES and not _is_intact(content):
             yield None
             return
         try:
-            yield _belonging(_decode(content, decoder), place)
+            run = _belonging(_decode_bounded(content, decoder), place)
         except LedgerError as error:
             raise LedgerError(
                 f"{path}:{number}: damaged line ({error}); restore the file from version "
                 "control, or delete this line and run its seed again"
             ) from error
+        epochs += len(run.epochs)
+        if number > MOST_RUNS or epochs > MOST_FILE_EPOCHS:
+            raise LedgerError(
+                f"{path}:{number}: more than {MOST_RUNS:,} runs or {MOST_FILE_EPOCHS:,} epochs, "
+                "which is all that is read of one file; move stale runs elsewhere"
+            )
+        yield run
 
 
 def _belonging(run: Run, place: tuple[str, str]) -> Run:

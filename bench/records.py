@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from fractions import Fraction
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from bench import limits
 
 FORMAT = 1
 """Version of the ledger's line format; see docs/ledger-format.md."""
@@ -19,6 +22,21 @@ FIRST_TUNING_SEED = 1_000_000
 
 MOST_IMAGES_AN_EPOCH = 60_000
 """An epoch shows at most so many training images, drawn or repeated as the recipe likes."""
+
+Text = Annotated[str, Meta(max_length=limits.MOST_CHARACTERS)]
+Label = Annotated[str, Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]*(?![\s\S])")]
+"""Text that is printed in a terminal: nothing in it may move the cursor."""
+
+Name = Annotated[str, Meta(pattern=r"^\w[\w.-]{0,99}(?![\s\S])")]
+"""A part of a path: no separator, and so no way out of a folder."""
+
+Digest = Annotated[str, Meta(max_length=64)]
+Count = Annotated[int, Meta(ge=0, le=limits.MOST_OPERATIONS)]
+Images = Annotated[int, Meta(ge=0, le=limits.MOST_IMAGES)]
+Class = Annotated[int, Meta(ge=0, lt=limits.MOST_CLASSES)]
+Loss = Annotated[float, Meta(ge=0, le=limits.MOST_LOSS)]
+Seconds = Annotated[float, Meta(ge=0, le=limits.MOST_SECONDS)]
+"""Types of a ledger's fields. `msgspec` holds what it decodes to the bounds of bench/limits.py."""
 
 
 class Status(StrEnum):
@@ -60,31 +78,31 @@ class EpochScore(Struct, frozen=True, kw_only=True, gc=False):
     Training figures are the running ones of the epoch, in training mode, on augmented images.
     """
 
-    training_correct: int
-    training_total: int
-    training_loss: float
-    validation_correct: int
-    validation_total: int
-    validation_loss: float
-    seconds: float
+    training_correct: Images
+    training_total: Images
+    training_loss: Loss
+    validation_correct: Images
+    validation_total: Images
+    validation_loss: Loss
+    seconds: Seconds
 
 
 class LayerCost(Struct, frozen=True, kw_only=True, gc=False):
     """One leaf module in calling order, for one image; `receptive_field` in input pixels."""
 
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int
-    macs: int
-    receptive_field: int | None
+    name: Text
+    kind: Text
+    output_shape: Annotated[tuple[Count, ...], Meta(max_length=limits.MOST_DIMENSIONS)]
+    parameters: Count
+    macs: Count
+    receptive_field: Count | None
 
 
 class UncountedOperator(Struct, frozen=True, kw_only=True, gc=False):
     """An operator that the counter has no formula for, and how often it is called."""
 
-    operator: str
-    calls: int
+    operator: Text
+    calls: Count
 
 
 class Cost(Struct, frozen=True, kw_only=True, gc=False):
@@ -94,11 +112,11 @@ class Cost(Struct, frozen=True, kw_only=True, gc=False):
     reaches. One multiply-accumulate (MAC) is two floating-point operations.
     """
 
-    parameters: int
-    reached_parameters: int
-    macs: int
-    layers: tuple[LayerCost, ...]
-    uncounted: tuple[UncountedOperator, ...]
+    parameters: Count
+    reached_parameters: Count
+    macs: Count
+    layers: Annotated[tuple[LayerCost, ...], Meta(max_length=limits.MOST_LAYERS)]
+    uncounted: Annotated[tuple[UncountedOperator, ...], Meta(max_length=limits.MOST_LAYERS)]
 
 
 class Conditions(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_defaults=True):
@@ -107,11 +125,11 @@ class Conditions(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_d
     `block` is the number of seeds that were trained side by side; one is not written down.
     """
 
-    device: str
-    precision: str
-    engine: str
-    torch: str
-    block: int = 1
+    device: Label
+    precision: Label
+    engine: Label
+    torch: Label
+    block: Annotated[int, Meta(ge=1, le=limits.MOST_BLOCK)] = 1
 
     def __str__(self) -> str:
         beside = f" ({self.block} seeds side by side)" if self.block > 1 else ""
@@ -121,13 +139,13 @@ class Conditions(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_d
 class Machine(Struct, frozen=True, kw_only=True, gc=False):
     """Where a run was trained: what moves bits and seconds only."""
 
-    device: str
-    driver: str | None
-    processor: str
-    system: str
-    torch: str
-    python: str
-    commit: str | None
+    device: Text
+    driver: Text | None
+    processor: Text
+    system: Text
+    torch: Text
+    python: Text
+    commit: Text | None
     dirty: bool | None
 
 
@@ -137,9 +155,9 @@ class Mistake(Struct, frozen=True, array_like=True, gc=False):
     Written as a list of these three numbers.
     """
 
-    index: int
-    label: int
-    predicted: int
+    index: Images
+    label: Class
+    predicted: Class
 
 
 class Run(Struct, frozen=True, kw_only=True, gc=False):
@@ -150,19 +168,19 @@ class Run(Struct, frozen=True, kw_only=True, gc=False):
     """
 
     format: int
-    challenge: str
-    iteration: str
-    fingerprint: str
-    seed: int
-    dataset: str
+    challenge: Name
+    iteration: Name
+    fingerprint: Digest
+    seed: Annotated[int, Meta(ge=0, le=limits.MOST_SEED)]
+    dataset: Digest
     conditions: Conditions
     machine: Machine
     cost: Cost
     status: Status
-    epochs: tuple[EpochScore, ...]
-    mistakes: tuple[tuple[Mistake, ...], ...]
-    started: str
-    wall_seconds: float
+    epochs: Annotated[tuple[EpochScore, ...], Meta(max_length=limits.MOST_EPOCHS)]
+    mistakes: Annotated[tuple[tuple[Mistake, ...], ...], Meta(max_length=limits.MOST_EPOCHS)]
+    started: Text
+    wall_seconds: Seconds
 
 
 class CostOutline(

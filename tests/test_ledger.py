@@ -384,7 +384,7 @@ def test_a_disk_with_enough_space_takes_the_run(path: Path) -> None:
 
 def test_an_epoch_is_recorded_in_whole_counts(path: Path) -> None:
     """Accuracies are kept as counts of images, so that no float ever decides."""
-    append_run(folder_of(path), make_run(epochs=(make_epoch(9_940),)))
+    append_run(folder_of(path), make_run(epochs=(make_epoch(9_940),), mistakes=()))
 
     [epoch] = json.loads(path.read_bytes())["epochs"]
     assert (epoch["validation_correct"], epoch["validation_total"]) == (9_940, 10_000)
