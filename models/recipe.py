@@ -154,7 +154,7 @@ class OneCycle:
         final = start / self.final_divisor
         top = self.warmup * steps - 1
         return [
-            _cosine(start, self.peak, step / top)
+            _cosine(start, self.peak, step / top if top else 1.0)
             if step <= top
             else _cosine(self.peak, final, (step - top) / (steps - 1 - top))
             for step in range(steps)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.commands.options import (
@@ -89,5 +90,6 @@ def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
     table = Table(*COLUMNS)
     for verdict in verdicts:
         name, answer, *rest = list_cells(verdict)
-        table.add_row(name, f"[{STYLES[verdict.answer]}]{answer}[/]", *rest)
+        shown = map(escape, rest)
+        table.add_row(escape(name), f"[{STYLES[verdict.answer]}]{answer}[/]", *shown)
     console.print(table)

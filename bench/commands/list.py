@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 from bench.commands.options import (
@@ -33,7 +34,7 @@ def command(dataset: str, ledger: Path | None) -> None:
         stale = f" + {selection.stale} stale" if selection.stale else ""
         table.add_row(
             iteration.name,
-            iteration.narrative.title,
+            escape(iteration.narrative.title),
             str(iteration.recipe.epochs),
             str(iteration.recipe.batch_size),
             iteration.recipe.precision,

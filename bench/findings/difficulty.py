@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from bench.challenges import MNIST_DIGEST, MNIST_DIGITS
 from bench.consistency import binomial_bounds, binomial_range
+from bench.errors import EvidenceError
 from bench.evidence import Evidence
 from bench.findings.intervals import Interval, Share, estimate_proportion, measure_share
 from bench.findings.scores import has_window, mean_window_accuracy
@@ -93,12 +94,17 @@ class SamplingError(Struct, frozen=True, kw_only=True):
 
 
 def measure_difficulty(evidence: Evidence, challenge: Challenge) -> Difficulty:
-    """Return the hard images and digits; runs that diverged have no last epoch to look at."""
+    """Return the hard images and digits; runs that diverged have no last epoch to look at.
+
+    Raises:
+        EvidenceError: the mistakes are not of one set of images.
+    """
     finished = [run for run in evidence.runs if _has_last_mistakes(run)]
     mistakes = [run.mistakes[-1] for run in finished]
     confidence = float(challenge.confidence)
     images = max((run.epochs[-1].validation_total for run in finished), default=None)
     answers = Counter(chain.from_iterable(mistakes))
+    _check_labels(answers, evidence)
     wrong = _count_wrong(answers)
     surely, possibly = _count_hard(wrong, images, len(finished), confidence=confidence)
     hard = _list_hard_images(answers, wrong, len(finished))
@@ -136,6 +142,24 @@ def estimate_sampling_error(evidence: Evidence, challenge: Challenge) -> Samplin
         lowest=lowest,
         highest=highest,
     )
+
+
+def _check_labels(answers: Answers, evidence: Evidence) -> None:
+    """Make sure that an image is the same digit in every run, and no digit has too many images."""
+    labels: dict[int, int] = {}
+    for mistake in answers:
+        if labels.setdefault(mistake.index, mistake.label) != mistake.label:
+            raise EvidenceError(
+                f"{evidence.iteration}: image {mistake.index} is a {labels[mistake.index]} in one "
+                f"run and a {mistake.label} in another; restore the ledger from version control"
+            )
+    images, counted = count_digits(evidence), Counter(labels.values())
+    for label, count in counted.items():
+        if images and count > images.get(label, 0):
+            raise EvidenceError(
+                f"{evidence.iteration}: mistakes on {count} images of a {label}, where the dataset "
+                f"has {images.get(label, 0)}; restore the ledger from version control"
+            )
 
 
 def _has_last_mistakes(run: Run) -> bool:

@@ -31,12 +31,12 @@ class Commands:
 def write_commands(iteration: Iteration, evidence: Evidence, challenge: Challenge) -> Commands:
     """Return what trains each run again, and what trains all of them with today's code."""
     machines = [(name_commit(run.machine), _check_out(run.machine)) for run in evidence.runs]
-    distinct = list(dict.fromkeys(machines))
+    distinct = {machine: place for place, machine in enumerate(dict.fromkeys(machines))}
     one = _train(iteration, evidence, challenge, SEED)
     return Commands(
         commits=tuple(name for name, _ in distinct),
         templates=tuple(f"{checkout}{one}" for _, checkout in distinct),
-        commit_of=tuple(map(distinct.index, machines)),
+        commit_of=tuple(distinct[machine] for machine in machines),
         all_runs=_train(
             iteration, evidence, challenge, write_seeds(run.seed for run in evidence.runs)
         ),

@@ -47,6 +47,9 @@ LOSS_DECIMALS = 5
 RATES_AN_EPOCH = 8
 """Points of the learning-rate curve in an epoch."""
 
+MOST_STEPS = 1_000_000
+"""Steps of which a curve is made: MNIST image by image. Beyond, as if batches were larger."""
+
 TAME = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026", 0x2028: "\\u2028",
         0x2029: "\\u2029"}  # fmt: skip
 """Characters that could end a script element or a line of script, as JSON may write them too."""
@@ -408,7 +411,7 @@ def _describe_mean(interval: Interval | None, challenge: Challenge) -> Mean | No
 
 def _list_rates(recipe: Recipe, training: int) -> tuple[Rate, ...]:
     """Return the learning rate at some steps of each epoch, and where the last one ends."""
-    steps = max(1, -(-training // recipe.batch_size))
+    steps = min(-(-training // recipe.batch_size), MOST_STEPS // recipe.epochs)
     table = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=steps)
     every = max(1, steps // RATES_AN_EPOCH)
     shown = [step for step in range(len(table)) if step % steps % every == 0]
