@@ -9,8 +9,11 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
+import io
 import json
+import math
 import re
+import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -18,6 +21,15 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import models
 from bench.errors import IterationError
+from bench.files import read_regular
+from bench.limits import (
+    MOST_ENTRIES,
+    MOST_EPOCHS,
+    MOST_NUMBER,
+    MOST_SOURCE_BYTES,
+    MOST_SOURCES,
+    MOST_TEXT,
+)
 from models import recipe as recipe_types
 from models.recipe import Narrative, Recipe
 
@@ -28,6 +40,16 @@ MODELS = Path(models.__file__).parent
 _LITERALS = {"NARRATIVE": Narrative, "RECIPE": Recipe}
 _PROSE_TYPES = {"Statement"}
 """Types of the narrative alone, whose import is left out of a fingerprint as the narrative is."""
+
+_TOO_DEEP = "nested too deeply to be read; write it flatter"
+_LONGEST_INTEGER_BITS = 10_000
+"""Python writes no longer one in decimal digits."""
+
+_LONGEST_VALUE = 60
+"""Characters of a wrong value that an error shows."""
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What moves a terminal's cursor, and halves of characters, which no file can hold."""
 
 _NAME = re.compile(r"iteration_(\d+)")
 _EMPTY_STRING = ["Constant", {"value": "str ''"}]
@@ -46,8 +68,17 @@ class Iteration:
 
 
 def list_iterations(folder: Path = MODELS) -> tuple[Iteration, ...]:
-    """Return all iterations of a folder in the order of their numbers."""
+    """Return all iterations of a folder in the order of their numbers.
+
+    Raises:
+        IterationError: a file cannot be read as an iteration, or there are too many.
+    """
     files = [file for file in folder.glob("iteration_*.py") if _NAME.fullmatch(file.stem)]
+    if len(files) > MOST_SOURCES:
+        raise IterationError(
+            f"{folder}: {len(files)} iterations, more than the {MOST_SOURCES} that are read; "
+            "move some elsewhere"
+        )
     return tuple(read_iteration(file) for file in sorted(files, key=_number))
 
 
@@ -68,11 +99,20 @@ def read_iteration(path: Path) -> Iteration:
     """Read an iteration's literals and fingerprint from its syntax tree.
 
     Raises:
-        IterationError: the file cannot be parsed, or a literal is missing or not literal.
+        IterationError: the file cannot be parsed, a literal is missing or not literal, or a value
+            or the file is beyond a bound of bench/limits.py.
     """
-    tree = _parse(path)
+    try:
+        return _read(path)
+    except (RecursionError, MemoryError) as error:
+        raise IterationError(f"{path}: {_TOO_DEEP}") from error
+
+
+def _read(path: Path) -> Iteration:
+    tree = _parse(path, path.parent)
     narrative = _read_literal(tree, path, "NARRATIVE")
     recipe = _read_literal(tree, path, "RECIPE")
+    _check_schedule(recipe, path)
     if not any(isinstance(node, ast.ClassDef) and node.name == "Network" for node in tree.body):
         raise IterationError(f"{path}: defines no class Network; add the network to train")
     return Iteration(
@@ -87,7 +127,7 @@ def read_iteration(path: Path) -> Iteration:
 def change_epochs(iteration: Iteration, *, epochs: int) -> Iteration:
     """Return an iteration trained for another number of epochs: another recipe and fingerprint."""
     recipe = dataclasses.replace(iteration.recipe, epochs=epochs)
-    tree = _parse(iteration.path)
+    tree = _parse(iteration.path, iteration.path.parent)
     return dataclasses.replace(
         iteration, recipe=recipe, fingerprint=_fingerprint(tree, iteration.path.parent, recipe)
     )
@@ -98,13 +138,20 @@ def _number(file: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def _parse(path: Path) -> ast.Module:
+def _parse(path: Path, folder: Path) -> ast.Module:
+    """Parse a file of a models folder, which it may not lead out of."""
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        content = read_regular(path, inside=folder, most_bytes=MOST_SOURCE_BYTES)
+        encoding = tokenize.detect_encoding(io.BytesIO(content).readline)[0]
+        if encoding not in ("utf-8", "utf-8-sig"):  # what a comment says might be code in another
+            raise IterationError(f"{path}: encoded as {encoding}; write it in UTF-8")
+        return ast.parse(content)
     except OSError as error:
         raise IterationError(f"{path}: cannot be read ({error.strerror})") from error
     except (SyntaxError, ValueError) as error:
         raise IterationError(f"{path}: not valid Python ({error}); correct it") from error
+    except (RecursionError, MemoryError) as error:
+        raise IterationError(f"{path}: {_TOO_DEEP}") from error
 
 
 def _read_literal(tree: ast.Module, path: Path, name: str) -> Any:
@@ -136,9 +183,18 @@ def _evaluate(node: ast.expr, path: Path) -> Any:
         return ast.literal_eval(node)
     except (ValueError, TypeError) as error:
         raise IterationError(
-            f"{path}:{node.lineno}: {ast.unparse(node)!r} is not a literal; "
+            f"{path}:{node.lineno}: {_shorten(ast.unparse(node))} is not a literal; "
             "narrative and recipe are plain values and types of models/recipe.py"
         ) from error
+
+
+def _shorten(value: object) -> str:
+    """Return a value as an error shows it, whatever a stranger wrote."""
+    try:
+        shown = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"a value of type {type(value).__name__}"
+    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[:_LONGEST_VALUE]}..."
 
 
 def _build(kind: type, node: ast.Call, path: Path) -> Any:
@@ -152,13 +208,44 @@ def _build(kind: type, node: ast.Call, path: Path) -> Any:
         value = values[keyword.arg] = _evaluate(keyword.value, path)
         if keyword.arg in hints and not _fits(value, hints[keyword.arg]):
             raise IterationError(
-                f"{where}: {keyword.arg}={value!r} is not a value for {keyword.arg} of "
+                f"{where}: {keyword.arg}={_shorten(value)} is not a value for {keyword.arg} of "
                 f"{kind.__name__}{_list_choices(hints[keyword.arg])}"
             )
+        fault = _find_fault(value, MOST_EPOCHS if keyword.arg == "epochs" else MOST_NUMBER)
+        if fault:
+            raise IterationError(f"{where}: {keyword.arg}={_shorten(value)} has {fault}")
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
         raise IterationError(f"{path}:{node.lineno}: {error}") from error
+
+
+def _find_fault(value: object, most: float) -> str | None:
+    """Say what keeps a value from being computed with or shown, and what would do instead."""
+    if isinstance(value, tuple):
+        if len(value) > MOST_ENTRIES:
+            return f"{len(value):,} entries; write {MOST_ENTRIES:,} at most"
+        return next(filter(None, (_find_fault(each, most) for each in value)), None)
+    if isinstance(value, str):
+        if len(value) > MOST_TEXT:
+            return f"{len(value):,} characters; write {MOST_TEXT:,} at most"
+        return "characters that cannot be shown; leave them out" if _UNSEEN.search(value) else None
+    if isinstance(value, int | float) and not -most <= value <= most:
+        return f"a size that nobody needs; write {most:,.0f} at most"
+    return None
+
+
+def _check_schedule(recipe: Recipe, path: Path) -> None:
+    """Make sure that a schedule's numbers give a learning rate for every epoch."""
+    try:
+        rates = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=1)
+    except ArithmeticError:
+        rates = [math.nan]
+    if not all(map(math.isfinite, rates)):
+        raise IterationError(
+            f"{path}: schedule={_shorten(recipe.schedule)} gives learning rates that are no "
+            "numbers; correct its values"
+        )
 
 
 def _list_choices(hint: Any) -> str:
@@ -191,8 +278,12 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
     while waiting - followed:
         name = (waiting - followed).pop()
         followed.add(name)
+        if len(sources) > MOST_SOURCES:
+            raise IterationError(
+                f"{folder}: more than {MOST_SOURCES} files are imported; use fewer"
+            )
         for file in _module_files(folder, name):
-            imported = _parse(file)
+            imported = _parse(file, folder)
             place = file.relative_to(folder).with_suffix("").as_posix()
             waiting |= _imported_modules(imported)
             if _without_prose(imported).body:
@@ -232,6 +323,8 @@ def _canonical(node: Any) -> Any:
         return [type(node).__name__, fields]
     if isinstance(node, list):
         return [_canonical(element) for element in node]
+    if isinstance(node, int) and node.bit_length() > _LONGEST_INTEGER_BITS:
+        return f"int {node:#x}"
     return f"{type(node).__name__} {node!r}"
 
 

@@ -75,6 +75,21 @@ def run_key(run: Run) -> RunKey:
     return run.fingerprint, run.dataset, run.conditions, run.seed
 
 
+def results_of(run: Run) -> tuple[object, ...]:
+    """Return what two lines of one run must agree on."""
+    return run.status, tuple((e.training_correct, e.validation_correct) for e in run.epochs)
+
+
+def describe_results(run: Run) -> str:
+    """Return how a run ended and the last validation counts, for a message."""
+    return f"{run.status}, {[epoch.validation_correct for epoch in run.epochs[-3:]]}"
+
+
+def lock_ledger(path: Path) -> FileLock:
+    """Return the lock of a file: whoever holds it may append, or put another in its place."""
+    return FileLock(path.with_suffix(".lock"))
+
+
 def read_ledger(path: Path) -> LedgerFile:
     """Read a file; a missing one holds no runs. Repeated runs are returned once.
 
@@ -107,7 +122,7 @@ def append_run(folder: Path, run: Run) -> None:
         _check_places(folder, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # unbuffered: what a full disk refused must not be written again when the file is closed
-        with FileLock(path.with_suffix(".lock")), path.open("a+b", buffering=0) as file:
+        with lock_ledger(path), path.open("a+b", buffering=0) as file:
             _append_line(file, line)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -309,18 +324,10 @@ def _belonging(run: Run, place: tuple[str, str]) -> Run:
 def _add(runs: dict[RunKey, Run], run: Run, path: Path) -> None:
     """Add a run; one that is there already must have the same results."""
     known = runs.setdefault(run_key(run), run)
-    if known is not run and _results(known) != _results(run):
+    if known is not run and results_of(known) != results_of(run):
         raise LedgerError(
             f"{path}: seed {run.seed} of {run.fingerprint[:12]} is recorded twice under "
-            f"{run.conditions} with different results ({known.started}: {_summary(known)}; "
-            f"{run.started}: {_summary(run)}); run the seed again with another "
+            f"{run.conditions} with different results ({known.started}: {describe_results(known)}; "
+            f"{run.started}: {describe_results(run)}); run the seed again with another "
             "--ledger and delete the line that differs"
         )
-
-
-def _results(run: Run) -> tuple[object, ...]:
-    return run.status, tuple((e.training_correct, e.validation_correct) for e in run.epochs)
-
-
-def _summary(run: Run) -> str:
-    return f"{run.status}, {[epoch.validation_correct for epoch in run.epochs[-3:]]}"

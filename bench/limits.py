@@ -72,5 +72,8 @@ MOST_SOURCES = 1_000
 MOST_NUMBER = 1e9
 """Any number of a recipe or a narrative."""
 
+MOST_TEXT = 10_000
+"""Characters of one text in a narrative: four pages."""
+
 MOST_ENTRIES = 1_000
 """Entries of a tuple in a recipe or a narrative: milestones, sentences."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from bench.errors import SettingsError
+from bench.files import check_inside, read_regular
+from bench.limits import MOST_SOURCE_BYTES
 
 
 class GateConditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,7 +32,7 @@ class GateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`ledger` and `page` are paths relative to the pyproject's folder."""
+    """`ledger` and `page` are paths relative to the pyproject's folder, and inside it."""
 
     ledger: str = "reports/ledger"
     page: str = "reports/index.html"
@@ -48,14 +51,55 @@ def load_settings(start: Path) -> tuple[Path, Settings]:
         file = folder / "pyproject.toml"
         if not file.is_file():
             continue
-        try:
-            tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
-            if not isinstance(tool, dict):
-                raise SettingsError(f"{file}: tool = {tool!r} is not a table; write [tool.bench]")
-            if "bench" in tool:
-                return folder, msgspec.convert(tool["bench"], Settings)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise SettingsError(f"{file}: not valid TOML ({error})") from error
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{file}: [tool.bench]: {error}") from error
+        settings = _read(file)
+        if settings is not None:
+            return folder, settings
     return start, Settings()
+
+
+def locate(root: Path, path: str) -> Path:
+    """Return where a path of the settings lies: inside the project, wherever links there lead.
+
+    Raises:
+        SettingsError: a link leads out of the project.
+    """
+    try:
+        check_inside(root / path, root)
+    except OSError as error:
+        raise SettingsError(
+            f"{root / path}: {error.strerror}, or name it with --ledger or --page"
+        ) from error
+    return root / path
+
+
+def _read(file: Path) -> Settings | None:
+    """Return the settings of a pyproject.toml, `None` when it has none of ours."""
+    try:
+        content = read_regular(file, inside=file.parent, most_bytes=MOST_SOURCE_BYTES)
+        tool: Any = tomllib.loads(content.decode()).get("tool", {})
+        if not isinstance(tool, dict):
+            raise SettingsError(f"{file}: tool = {tool!r} is not a table; write [tool.bench]")
+        if "bench" not in tool:
+            return None
+        settings = msgspec.convert(tool["bench"], Settings)
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: not valid TOML ({error})") from error
+    except RecursionError as error:
+        raise SettingsError(f"{file}: nested too deeply to be read; write it flatter") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{file}: [tool.bench]: {error}") from error
+    for name in ("ledger", "page"):
+        _check_below(file, name, getattr(settings, name))
+    return settings
+
+
+def _check_below(file: Path, name: str, path: str) -> None:
+    """Refuse a path that could lead out of the project, on any operating system."""
+    kinds = PurePosixPath(path), PureWindowsPath(path)
+    if any(kind.anchor or ".." in kind.parts for kind in kinds) or "\0" in path:
+        raise SettingsError(
+            f"{file}: [tool.bench] {name} = {path!r} leads out of the project; write a path "
+            f"inside {file.parent}, or name it with --{name}"
+        )

@@ -13,7 +13,7 @@ from bench.evidence import Selection, select_evidence
 from bench.iterations import Iteration
 from bench.ledger import LedgerFile, ledger_path, read_ledger
 from bench.records import Challenge
-from bench.settings import Settings, load_settings
+from bench.settings import Settings, load_settings, locate
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -42,7 +42,7 @@ def find_ledger(option: Path | None) -> Path:
     if option is not None:
         return option
     root, settings = find_project()
-    return root / settings.ledger
+    return locate(root, settings.ledger)
 
 
 def find_challenge(name: str, ledger: Path) -> Challenge:

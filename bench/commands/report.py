@@ -19,6 +19,7 @@ from bench.iterations import list_iterations
 from bench.pictures import Pictures, load_pictures
 from bench.records import Challenge
 from bench.report.page import render_page, write_page
+from bench.settings import locate
 from bench.verdict import Verdict, judge_all
 
 page_option = click.option(
@@ -52,7 +53,7 @@ def command(dataset: str, ledger: Path | None, page: Path | None, data: Path | N
 def find_page(option: Path | None) -> Path:
     """Return the file given as an option, else the project's."""
     root, settings = find_project()
-    return option or root / settings.page
+    return option or locate(root, settings.page)
 
 
 def write_report(
