@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -28,6 +29,14 @@ from bench.vision import datasets as vision_datasets
 
 DOWNLOAD_TIMEOUT_SECONDS = 15
 TUNING_TRAINING_IMAGES = 50_000
+EXTRACTED_BYTES = {
+    "train-images-idx3-ubyte": 47_040_016,
+    "train-labels-idx1-ubyte": 60_008,
+    "t10k-images-idx3-ubyte": 7_840_016,
+    "t10k-labels-idx1-ubyte": 10_008,
+}
+"""A byte for a pixel or a label, behind a header of 16 or 8: a larger file is not read."""
+
 _RAW = Path("MNIST", "raw")
 
 
@@ -155,20 +164,13 @@ def load_mnist(folder: Path) -> Dataset:
     files = _stored_files(folder)
     if not files:
         raise DataError(f"{folder}: no MNIST there; expected its four files in {folder / _RAW}")
-    _check_archives(files)
-    with tempfile.TemporaryDirectory(prefix="bench-mnist-") as scratch:
-        raw = Path(scratch) / _RAW
-        raw.mkdir(parents=True)
-        for file in files:
-            shutil.copyfile(file, raw / file.name)
-        try:
-            with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-                training = vision_datasets.MNIST(scratch, train=True, download=True)
-                validation = vision_datasets.MNIST(scratch, train=False)
-        except (RuntimeError, AssertionError, LookupError, ValueError, OSError, EOFError) as error:
-            raise DataError(
-                f"{folder / _RAW}: MNIST cannot be read ({error}); replace its files"
-            ) from error
+    _check_files(files)
+    try:
+        training, validation = _read_files(files)
+    except (RuntimeError, AssertionError, LookupError, ValueError, OSError, EOFError) as error:
+        raise DataError(
+            f"{folder / _RAW}: MNIST cannot be read ({error}); replace its files"
+        ) from error
     dataset = make_dataset(
         "mnist",
         training.data,
@@ -185,28 +187,65 @@ def load_mnist(folder: Path) -> Dataset:
     return dataset
 
 
+def _read_files(files: list[Path]) -> tuple[Any, Any]:
+    """Read copies of the files with torchvision's reader, since it writes beside what it reads."""
+    with tempfile.TemporaryDirectory(prefix="bench-mnist-") as scratch:
+        raw = Path(scratch) / _RAW
+        raw.mkdir(parents=True)
+        for file in files:
+            shutil.copyfile(file, raw / file.name)
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            training = vision_datasets.MNIST(scratch, train=True, download=True)
+            return training, vision_datasets.MNIST(scratch, train=False)
+
+
 def _stored_files(folder: Path) -> list[Path]:
     archives = [folder / _RAW / name for name, _ in vision_datasets.MNIST.resources]
     extracted = [file.with_suffix("") for file in archives]
-    for files in (archives, extracted):
-        if all(file.is_file() for file in files):
-            return files
+    try:
+        for files in (archives, extracted):
+            if all(file.is_file() for file in files):
+                return files
+    except OSError as error:
+        raise DataError(
+            f"{folder}: cannot be read ({error.strerror}); correct its permissions, or name "
+            "another folder with --data"
+        ) from error
     return []
 
 
-def _check_archives(files: list[Path]) -> None:
+def _check_files(files: list[Path]) -> None:
+    """Hold archives against torchvision's checksums, and read no extracted file that is too large."""
     checksums = dict(vision_datasets.MNIST.resources)
     for file in files:
-        expected = checksums.get(file.name)
-        if expected is None:  # extracted: the digest of the decoded tensors is the check
-            continue
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-        if found.hexdigest() != expected:
+        try:
+            if file.name in EXTRACTED_BYTES:  # the digest of the decoded tensors is the check
+                _check_size(file)
+            else:
+                _check_archive(file, checksums[file.name])
+        except OSError as error:
             raise DataError(
-                f"{file}: truncated or altered (MD5 {found.hexdigest()}, expected {expected}); "
-                "replace it by the original file"
-            )
+                f"{file}: cannot be read ({error.strerror}); correct its permissions"
+            ) from error
+
+
+def _check_size(file: Path) -> None:
+    size, expected = file.stat().st_size, EXTRACTED_BYTES[file.name]
+    if size > expected:
+        raise DataError(
+            f"{file}: not MNIST's ({size:,} bytes, expected {expected:,}); replace it by the "
+            "original file"
+        )
+
+
+def _check_archive(file: Path, expected: str) -> None:
+    with file.open("rb") as stream:
+        found = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
+    if found.hexdigest() != expected:
+        raise DataError(
+            f"{file}: truncated or altered (MD5 {found.hexdigest()}, expected {expected}); "
+            "replace it by the original file"
+        )
 
 
 def _download_mnist(folder: Path) -> None:
