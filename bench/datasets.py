@@ -215,7 +215,7 @@ def _stored_files(folder: Path) -> list[Path]:
 
 
 def _check_files(files: list[Path]) -> None:
-    """Hold archives against torchvision's checksums, and read no extracted file that is too large."""
+    """Hold archives against torchvision's checksums; no extracted file may be too large."""
     checksums = dict(vision_datasets.MNIST.resources)
     for file in files:
         try:
