@@ -1,0 +1,173 @@
+"""Workers and parents of short real trainings are killed at random moments until all is trained."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.ledger import read_ledger
+from faults.outcome import Circumstances, Outcome
+from faults.samples import ENVIRONMENT, list_seeds
+
+ITERATION = "iteration_2"
+WORKERS = 2
+TRAININGS_SEEDS = 24
+PARENT_SHARE = 0.3
+LONGEST_WAIT_SECONDS = 1.5
+HANG_SECONDS = 180
+ORPHAN_SECONDS = 30
+GAVE_UP = "took its worker down"
+TIMES = ("started", "wall_seconds", "checksum")
+
+
+def inject(given: Circumstances) -> Outcome:
+    """Kill 200 times, restart until complete, and compare with a ledger that was left in peace."""
+    outcome = Outcome(fault="SIGKILL of workers and parent of a training")
+    kills, seeds = given.times(200, 12), given.times(TRAININGS_SEEDS, 6)
+    undisturbed = given.folder / "undisturbed"
+    training = _start(undisturbed, seeds)
+    outcome.expect(training.wait() == 0, "the undisturbed training failed")
+    attempt = 0
+    while outcome.injected < kills:
+        attempt += 1
+        folder = given.folder / str(attempt)
+        _train_disturbed(folder, seeds, kills, given, outcome)
+        outcome.compare(range(seeds), list_seeds(_file(folder)))
+        outcome.wrong += sum(
+            mine != theirs
+            for mine, theirs in zip(_timeless(folder), _timeless(undisturbed), strict=True)
+        )
+        outcome.wrong += _verdict(folder) != _verdict(undisturbed)
+    return outcome
+
+
+def _train_disturbed(
+    folder: Path, seeds: int, kills: int, given: Circumstances, outcome: Outcome
+) -> None:
+    """Start again until all seeds are trained, killing as long as there are kills left."""
+    while True:
+        training = _start(folder, seeds)
+        while training.poll() is None:
+            if outcome.injected >= kills:
+                _wait(training, outcome)
+                break
+            time.sleep(given.generator.uniform(0, LONGEST_WAIT_SECONDS))
+            _kill(training, folder, given, outcome)
+        if training.returncode == 0:
+            return
+        complaint = training.communicate()[1]
+        gave_up = training.returncode == 2 and GAVE_UP in complaint
+        outcome.expect(
+            training.returncode == -signal.SIGKILL or gave_up,
+            f"exit code {training.returncode}: {complaint[-300:]}",
+        )
+        if outcome.surprises:
+            return
+
+
+def _kill(
+    training: subprocess.Popen[str], folder: Path, given: Circumstances, outcome: Outcome
+) -> None:
+    """Kill the parent or one of its workers, where there is one; its runs must stay."""
+    family = list(_family(training.pid))
+    workers = [pid for pid, depth in family if depth == 2]
+    parent = given.generator.random() < PARENT_SHARE
+    if training.poll() is not None or not (parent or workers):
+        return
+    before = list_seeds(_file(folder))
+    _signal(training.pid if parent else given.generator.choice(workers))
+    outcome.injected += 1
+    if parent:
+        training.wait()
+        outcome.expect(_all_end([pid for pid, _ in family]), "workers outlived their parent")
+    outcome.compare(before, list_seeds(_file(folder)))
+
+
+def _signal(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _wait(training: subprocess.Popen[str], outcome: Outcome) -> None:
+    try:
+        training.wait(timeout=HANG_SECONDS)
+    except subprocess.TimeoutExpired:
+        outcome.surprises.append("hang")
+        training.kill()
+        training.wait()
+
+
+def _start(folder: Path, seeds: int) -> subprocess.Popen[str]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "bench", "run", ITERATION, "--dataset", "digits",
+            "--device", "cpu", "--epochs", "1", "--workers", str(WORKERS), "--seeds", str(seeds),
+            "--ledger", str(folder / "ledger"), "--page", str(folder / "index.html"),
+        ],
+        cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _file(folder: Path) -> Path:
+    return folder / "ledger" / "digits" / f"{ITERATION}.jsonl"
+
+
+def _timeless(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines by seed, without when and how long."""
+    lines = []
+    for text in _file(folder).read_text().splitlines():
+        line = {key: value for key, value in json.loads(text).items() if key not in TIMES}
+        for epoch in line["epochs"]:
+            del epoch["seconds"]
+        lines.append(line)
+    return sorted(lines, key=lambda line: int(line["seed"]))
+
+
+def _verdict(folder: Path) -> list[tuple[object, ...]]:
+    """Return what decides of each run; one epoch is another recipe, and no verdict of its own."""
+    runs = sorted(read_ledger(_file(folder)).runs, key=lambda run: run.seed)
+    return [(run.seed, run.status, run.epochs[-1].validation_correct) for run in runs]
+
+
+def _family(parent: int) -> Iterator[tuple[int, int]]:
+    """Yield the processes that descend from one, each with how far: workers come second."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            parents[int(entry.parent.name)] = int(fields[1])
+    generation, depth = [parent], 0
+    while generation:
+        generation = [pid for pid, above in parents.items() if above in generation]
+        depth += 1
+        for pid in generation:
+            yield pid, depth
+
+
+def _all_end(pids: list[int]) -> bool:
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while time.monotonic() < deadline:
+        if not any(_is_alive(pid) for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
