@@ -19,8 +19,8 @@ from faults.samples import ENVIRONMENT, list_seeds
 ITERATION = "iteration_2"
 WORKERS = 2
 TRAININGS_SEEDS = 24
-PARENT_SHARE = 0.3
-LONGEST_WAIT_SECONDS = 1.5
+LONGEST_WAIT_SECONDS = 5.0
+LONGEST_LIFE_SECONDS = 40.0
 HANG_SECONDS = 180
 ORPHAN_SECONDS = 30
 GAVE_UP = "took its worker down"
@@ -54,12 +54,13 @@ def _train_disturbed(
     """Start again until all seeds are trained, killing as long as there are kills left."""
     while True:
         training = _start(folder, seeds)
+        last_moment = time.monotonic() + given.generator.uniform(0, LONGEST_LIFE_SECONDS)
         while training.poll() is None:
             if outcome.injected >= kills:
                 _wait(training, outcome)
                 break
             time.sleep(given.generator.uniform(0, LONGEST_WAIT_SECONDS))
-            _kill(training, folder, given, outcome)
+            _kill(training, folder, given, outcome, parent=time.monotonic() > last_moment)
         if training.returncode == 0:
             return
         complaint = training.communicate()[1]
@@ -73,12 +74,16 @@ def _train_disturbed(
 
 
 def _kill(
-    training: subprocess.Popen[str], folder: Path, given: Circumstances, outcome: Outcome
+    training: subprocess.Popen[str],
+    folder: Path,
+    given: Circumstances,
+    outcome: Outcome,
+    *,
+    parent: bool,
 ) -> None:
     """Kill the parent or one of its workers, where there is one; its runs must stay."""
     family = list(_family(training.pid))
     workers = [pid for pid, depth in family if depth == 2]
-    parent = given.generator.random() < PARENT_SHARE
     if training.poll() is not None or not (parent or workers):
         return
     before = list_seeds(_file(folder))
