@@ -72,6 +72,13 @@ def perf(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Inject faults and count what is lost: nothing; `-- --short` in CI, `--output` for the page."""
+    install(session, "-e", ".[train]", groups=("test", "faults"))
+    session.run("python", "tests/faults", *session.posargs)
+
+
+@nox.session(default=False)
 def calibrate(session: nox.Session) -> None:
     """Measure the error rates of the verdict by simulation; writes docs/calibration.md."""
     install(session, "-e", ".")

@@ -473,9 +473,7 @@ def test_a_recipe_that_nobody_can_train_is_told(tmp_path: Path, recipe: str) -> 
 )
 def test_a_narrative_that_cannot_be_shown_is_told(tmp_path: Path, title: str) -> None:
     """A title that moves a terminal's cursor, or that no file can hold, is refused."""
-    path = write_model(
-        tmp_path, narrative=f"NARRATIVE = Narrative(title={title!a}, target=())\n"
-    )
+    path = write_model(tmp_path, narrative=f"NARRATIVE = Narrative(title={title!a}, target=())\n")
 
     with pytest.raises(IterationError, match="title="):
         read_iteration(path)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bench.challenges import CHALLENGES, DIGITS, MNIST
+from bench.errors import LedgerError
 from bench.evidence import Selection, select_evidence
 from bench.iterations import Iteration
 from bench.ledger import LedgerFile, ledger_path, read_ledger
@@ -46,12 +47,21 @@ def find_ledger(option: Path | None) -> Path:
 
 
 def find_challenge(name: str, ledger: Path) -> Challenge:
-    """Return the challenge of a name; `auto` is MNIST unless the ledger knows only digits."""
+    """Return the challenge of a name; `auto` is MNIST unless the ledger knows only digits.
+
+    Raises:
+        LedgerError: the folder cannot be looked at.
+    """
     if name != "auto":
         return CHALLENGES[name]
-    only_digits = any((ledger / DIGITS.name).glob("*.jsonl")) and not any(
-        (ledger / MNIST.name).glob("*.jsonl")
-    )
+    try:
+        only_digits = any((ledger / DIGITS.name).glob("*.jsonl")) and not any(
+            (ledger / MNIST.name).glob("*.jsonl")
+        )
+    except OSError as error:
+        raise LedgerError(
+            f"{ledger}: cannot be read ({error.strerror}); name another folder with --ledger"
+        ) from error
     return DIGITS if only_digits else MNIST
 
 

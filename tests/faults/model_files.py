@@ -45,7 +45,8 @@ def inject_strays(given: Circumstances) -> Outcome:
     outcome = Outcome(fault="model file that ends, loops or raises when it is run")
     for place, (name, code) in enumerate(STRAYS.items()):
         root = _copy(given.folder / str(place), code)
-        for arguments in (["cost", BAD], ["run", BAD, *_options(root)]):
+        commands = [["cost", BAD], ["run", BAD, *_options(root)]]
+        for arguments in commands[: given.times(2, 1)]:
             done = _bench(root, arguments)
             outcome.injected += 1
             shown = f"{name}, bench {arguments[0]}"
