@@ -73,7 +73,7 @@ def perf(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
-    """Inject faults and count what is lost: nothing; `-- --short` in CI, `--output` for the page."""
+    """Inject faults, count what is lost: nothing; `-- --short` in CI, `--output` for the page."""
     install(session, "-e", ".[train]", groups=("test", "faults"))
     session.run("python", "tests/faults", *session.posargs)
 

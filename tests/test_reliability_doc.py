@@ -39,7 +39,7 @@ def test_nothing_was_lost_or_counted_twice_or_judged_wrongly() -> None:
 
 
 def test_faults_were_injected_as_often_as_asked() -> None:
-    """The committed table is of a full session: as many kills, flips and lines as the issue asks."""
+    """The committed table is of a full session: as many kills, flips and lines as is asked."""
     counts = read_counts(DOCUMENT.read_text(encoding="utf-8"))
 
     assert {fault: counts[fault][0] >= least for fault, least in AT_LEAST.items()} == dict.fromkeys(
