@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from msgspec.structs import replace
+
 from bench.evidence import select_evidence
 from bench.iterations import Iteration
 from bench.records import FIRST_TUNING_SEED, Answer, Challenge, Conditions, Run
@@ -75,6 +77,19 @@ class Campaign:
     def give_up(self, name: str, seeds: Iterable[int]) -> None:
         """Note seeds that were handed out and that will not be finished here."""
         self._given_up.update((name, seed) for seed in seeds)
+
+    def narrow(self, name: str, block: int, recorded: Iterable[Run]) -> None:
+        """Train an iteration's seeds fewer side by side from now on: other conditions.
+
+        Runs of the wider blocks stay in the ledger as evidence of its own. `recorded` are the runs
+        that the ledger has already, those of these conditions among them.
+        """
+        self.conditions[name] = replace(self.conditions[name], block=block)
+        self._runs[name] = []
+        for keys in (self._done, self._handed_out, self._given_up):
+            keys -= {key for key in keys if key[0] == name}
+        for run in recorded:
+            self.take_recorded(run)
 
     def withdraw(self, name: str) -> None:
         """Hand out no more seeds of an iteration, which cannot be trained."""

@@ -67,6 +67,18 @@ class Progress:
             soft_wrap=True,
         )
 
+    def note_narrowed(self, iteration: str, too_wide: int, block: int) -> None:
+        """Say that fewer seeds are trained side by side from now on, and why."""
+        for key in [key for key in self._flying if key[0] == iteration]:
+            del self._flying[key]
+        self._console.print(
+            f"{iteration}: {too_wide} seeds side by side take more memory than there is; going on "
+            f"with {block}, which are other conditions: runs of {too_wide} do not count with these",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
     def note_waiting(self) -> None:
         """Say once that what is left is trained by other processes."""
         if not self._waiting:

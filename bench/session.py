@@ -199,18 +199,25 @@ class _Sharing:
 
     def __init__(self, session: Session, campaign: Campaign) -> None:
         self._campaign = campaign
-        ledger, challenge = session.ledger, session.challenge.name
-        self._claims = {
-            iteration.name: Claims(
-                ledger,
-                challenge,
-                iteration.name,
-                iteration.fingerprint,
-                campaign.conditions[iteration.name],
-            )
-            for iteration in session.iterations
+        self._ledger, self._challenge = session.ledger, session.challenge.name
+        self._claims = {each.name: self._open_claims(each.name) for each in session.iterations}
+        self._followers = {
+            name: Follower(self._ledger, self._challenge, name) for name in self._claims
         }
-        self._followers = {name: Follower(ledger, challenge, name) for name in self._claims}
+
+    def renew(self, name: str) -> None:
+        """Claim an iteration's seeds under the conditions that it now has."""
+        self._claims[name].close()
+        self._claims[name] = self._open_claims(name)
+
+    def _open_claims(self, name: str) -> Claims:
+        return Claims(
+            self._ledger,
+            self._challenge,
+            name,
+            self._campaign.iterations[name].fingerprint,
+            self._campaign.conditions[name],
+        )
 
     def take_in(self) -> None:
         """Take in all runs that were appended since the last time."""
@@ -283,11 +290,14 @@ class _Training:
             self.outcome.refusal = error
             self.outcome.unrecorded.append(run)
             return
-        self.campaign.take(run)
+        self.campaign.take_recorded(run)  # one of a wider block than now is other evidence
         self.sharing.release(run.iteration, run.seed)
         self.progress.note_run(run)
 
     def _give_up(self, failure: GivenUp) -> None:
+        if failure.too_wide is not None:
+            self._narrow(failure.iteration, failure.too_wide)
+            return
         self.outcome.given_up.append(failure)
         self.campaign.give_up(failure.iteration, failure.seeds)
         if failure.hopeless:
@@ -295,6 +305,15 @@ class _Training:
         for seed in failure.seeds:
             self.sharing.release(failure.iteration, seed)
         self.progress.note_given_up(failure.iteration, failure.seeds, failure.reason)
+
+    def _narrow(self, name: str, too_wide: int) -> None:
+        """Halve an iteration's block; of several blocks that were too wide, once."""
+        if self.campaign.conditions[name].block != too_wide:
+            return
+        path = ledger_path(self.session.ledger, self.session.challenge.name, name)
+        self.campaign.narrow(name, too_wide // 2, read_ledger(path).runs)
+        self.sharing.renew(name)
+        self.progress.note_narrowed(name, too_wide, too_wide // 2)
 
 
 def _read_recorded(session: Session) -> list[Run]:

@@ -142,3 +142,35 @@ def test_a_file_that_cannot_be_run_stops_no_other(project: Path) -> None:
     assert alone.returncode == 2
     assert len(alone.stderr.splitlines()) == 1
     assert "calls sys.exit" in alone.stderr
+
+
+SHORT_OF_MEMORY = """
+import torch
+from bench.training.stacked import block
+
+make = block._make_block
+
+def make_narrow(program, layout, recipe, training, validation, width, method):
+    if width > 2:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    return make(program, layout, recipe, training, validation, width, method)
+
+make_narrow.cache_clear = make.cache_clear
+block._make_block = make_narrow
+"""
+
+
+def test_a_block_that_is_too_wide_for_the_memory_is_halved_until_it_fits(project: Path) -> None:
+    """Of 8, 4 and 2 seeds side by side the last fit: all seeds are trained so, and it is said."""
+    write_model(project / "models", imported=SHORT_OF_MEMORY)
+    done = run_copy(
+        project, "iteration_9", "--seeds", "3", "--engine", "stacked", "--block", "8",
+        "--workers", "1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for wide, narrow in ((8, 4), (4, 2)):
+        assert f"{wide} seeds side by side take more memory" in done.stderr
+        assert f"going on with {narrow}, which are other conditions" in done.stderr
+    lines = stable_lines(project, "iteration_9")
+    assert [line["seed"] for line in lines] == [0, 1, 2]
+    assert {line["conditions"]["block"] for line in lines} == {2}

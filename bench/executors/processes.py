@@ -24,7 +24,7 @@ from bench.executors.startup import choose_context
 from bench.interruption import SIGNALS
 from bench.records import EpochScore, Run
 from bench.training.allocator import keep_freed_memory
-from bench.training.runs import Trainer, Unit, network_builder
+from bench.training.runs import Trainer, Unit, network_builder, release_memory
 
 ATTEMPTS = 3
 """How often a unit may take its worker down before it is given up; the last time alone."""
@@ -40,12 +40,17 @@ class EpochDone(Struct, frozen=True, kw_only=True):
 
 
 class GivenUp(Struct, frozen=True, kw_only=True):
-    """Seeds that will not be finished, and why; `hopeless` when no other seed would do better."""
+    """Seeds that will not be finished, and why; `hopeless` when no other seed would do better.
+
+    `too_wide` is how many seeds were trained side by side when the device had no memory for them
+    all: fewer may do. It is `None` for every other reason.
+    """
 
     iteration: str
     seeds: tuple[int, ...]
     reason: str
     hopeless: bool
+    too_wide: int | None = None
 
 
 class Collected(Struct, frozen=True, kw_only=True):
@@ -125,6 +130,10 @@ class WorkerPool:
             self._alone = False
             if error is None:
                 runs += future.result()
+            elif isinstance(error, torch.OutOfMemoryError) and unit.conditions.block > 1:
+                block = unit.conditions.block
+                reason = f"{block} seeds side by side take more memory than there is"
+                self._give_up(unit, reason, hopeless=False, too_wide=block)
             else:
                 self._give_up(unit, _describe_error(error), hopeless=True)
         return runs
@@ -176,10 +185,17 @@ class WorkerPool:
             self._alone = True
             self.submit(self._suspects.popleft())
 
-    def _give_up(self, unit: Unit, reason: str, *, hopeless: bool) -> None:
-        name, seeds = unit.iteration.name, unit.seeds
+    def _give_up(
+        self, unit: Unit, reason: str, *, hopeless: bool, too_wide: int | None = None
+    ) -> None:
         self._given_up.append(
-            GivenUp(iteration=name, seeds=seeds, reason=reason, hopeless=hopeless)
+            GivenUp(
+                iteration=unit.iteration.name,
+                seeds=unit.seeds,
+                reason=reason,
+                hopeless=hopeless,
+                too_wide=too_wide,
+            )
         )
 
     def _drain(self) -> list[EpochDone]:
@@ -217,7 +233,13 @@ class _Worker:
         network_builder(unit.iteration)  # executes the file: undo what it did to torch
         torch.set_default_dtype(torch.float32)
         torch.set_num_threads(self._threads)
-        return self._trainer.train(unit, report)
+        try:
+            return self._trainer.train(unit, report)
+        except torch.OutOfMemoryError as error:
+            shortage = torch.OutOfMemoryError(str(error))
+        # outside: what was raised holds the frames of the block, and these its tensors
+        release_memory()
+        raise shortage
 
 
 def _start_worker(

@@ -21,6 +21,7 @@ from bench.iterations import Iteration
 from bench.records import FIRST_TUNING_SEED, FORMAT, Challenge, Conditions, Cost, Machine, Run
 from bench.training.engines import ENGINES, BlockReport
 from bench.training.loop import ResidentImages, Training, place_dataset
+from bench.training.stacked.block import forget_blocks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +93,13 @@ def _record(
         started=started.isoformat(timespec="seconds"),
         wall_seconds=seconds,
     )
+
+
+def release_memory() -> None:
+    """Let go of the blocks that are kept for more seeds, and of the GPU memory that torch keeps."""
+    forget_blocks()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def network_builder(iteration: Iteration) -> Callable[[], nn.Module]:
