@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -74,7 +75,12 @@ class WorkerPool:
         threads: int = 1,
     ) -> None:
         self.workers, self._threads = workers, threads
-        self._dataset, self._folder, self._device = dataset, folder, device
+        self._dataset, self._device = dataset, device
+        self._folder = folder.absolute() if folder is not None else None
+        # what a model file writes where it runs is no file of the user's
+        self._scratch = tempfile.TemporaryDirectory(
+            prefix="bench-workers-", ignore_cleanup_errors=True
+        )
         self._context = choose_context()
         self._units: dict[Future[list[Run]], Unit] = {}
         self._attempts: dict[tuple[str, tuple[int, ...]], int] = {}
@@ -153,6 +159,7 @@ class WorkerPool:
             initializer=_start_worker,
             initargs=(
                 Trainer(self._dataset, self._folder, self._device),
+                self._scratch.name,
                 self._threads,
                 reader,
                 self._reports,
@@ -243,9 +250,14 @@ class _Worker:
 
 
 def _start_worker(
-    trainer: Trainer, threads: int, lifeline: Connection, reports: SimpleQueue[EpochDone]
+    trainer: Trainer,
+    scratch: str,
+    threads: int,
+    lifeline: Connection,
+    reports: SimpleQueue[EpochDone],
 ) -> None:
     global _worker
+    os.chdir(scratch)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     for interruption in SIGNALS:  # the parent decides, on the pipe
         signal.signal(interruption, signal.SIG_IGN)
