@@ -34,7 +34,7 @@ class Network(Base):
 """
 
 AUDIT = """
-import os, sys
+import contextlib, importlib, os, sys
 
 root, page = sys.argv[1:3]
 told = []
@@ -75,7 +75,12 @@ import bench.commands.judge, bench.commands.gate, bench.commands.report, bench.c
 
 sys.dont_write_bytecode = True
 sys.addaudithook(audit)
-code = main(sys.argv[3:])
+if sys.argv[3] == "import":
+    code = 0
+    with contextlib.suppress(NameError):
+        importlib.import_module(sys.argv[4])
+else:
+    code = main(sys.argv[3:])
 print(*told, sep="\\n", file=sys.stderr)
 sys.exit(code)
 """
@@ -152,10 +157,11 @@ def test_nothing_of_a_stranger_is_run(trusted: Path, arguments: list[str]) -> No
 
 
 def test_the_audit_tells_when_a_model_file_is_run(trusted: Path) -> None:
-    """The hook hooks: `bench cost` runs the model file, and the audit says so."""
-    done = audited(trusted, "cost", "iteration_99")
+    """The hook hooks: once the model file is imported, the audit says all that it does."""
+    done = audited(trusted, "import", "models.iteration_99")
 
     assert "imports models.helper" in done.stderr
+    assert "writes " in done.stderr
     assert "runs " in done.stderr
     assert (trusted / "models" / "TRAPPED").exists()
 

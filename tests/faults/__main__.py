@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,9 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     print(f"random seed {options.seed}", flush=True)
     started = time.perf_counter()
-    outcomes = [_inject(fault, options) for fault in FAULTS if _is_chosen(fault, options.only)]
+    chosen = [fault for fault in FAULTS if _is_chosen(fault, options.only)]
+    with ThreadPoolExecutor(options.jobs) as pool:  # most of them wait for processes
+        outcomes = list(pool.map(lambda fault: _inject(fault, options), chosen))
     session = Session(
         command=shlex.join(["nox", "-s", "faults", *(["--", *arguments] if arguments else [])]),
         seed=options.seed,
@@ -88,6 +91,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--short", action="store_true", help="fewer times each")
     parser.add_argument("--seed", type=int, default=SEED, help="of all that is random")
     parser.add_argument("--only", action="append", metavar="FILE", help="a file of tests/faults")
+    parser.add_argument("--jobs", type=int, default=2, help="faults injected at a time")
     parser.add_argument("--output", type=Path, metavar="PAGE", help="write the table there")
     return parser.parse_args(arguments)
 

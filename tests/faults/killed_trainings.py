@@ -18,7 +18,10 @@ from faults.samples import ENVIRONMENT, list_seeds
 
 ITERATION = "iteration_2"
 WORKERS = 2
-TRAININGS_SEEDS = 24
+SEEDS = 16
+TRAINING = "runs at most with"
+"""What a command says when its workers start to train."""
+
 LONGEST_WAIT_SECONDS = 3.0
 LONGEST_LIFE_SECONDS = 40.0
 HANG_SECONDS = 180
@@ -29,7 +32,7 @@ TIMES = ("started", "wall_seconds", "checksum")
 def inject(given: Circumstances) -> Outcome:
     """Kill 200 times, restart until complete, and compare with a ledger that was left in peace."""
     outcome = Outcome(fault="SIGKILL of workers and parent of a training")
-    kills, seeds = given.times(200, 12), given.times(TRAININGS_SEEDS, 6)
+    kills, seeds = given.times(200, 12), given.times(SEEDS, 6)
     undisturbed = given.folder / "undisturbed"
     training = _start(undisturbed, seeds)
     outcome.expect(training.wait() == 0, "the undisturbed training failed")
@@ -67,7 +70,7 @@ def _train_disturbed(
             _kill(training, folder, given, outcome, parent=time.monotonic() > last_moment)
         if training.returncode == 0:
             return
-        complaint = training.communicate()[1]
+        complaint = _read_complaint(folder)
         told = training.returncode == 2 and complaint.count("bench: error: ") == 1
         if "Traceback" in complaint or not (training.returncode == -signal.SIGKILL or told):
             outcome.surprises.append(f"exit code {training.returncode}: {complaint[-600:]}")
@@ -75,7 +78,7 @@ def _train_disturbed(
 
 
 def _kill(
-    training: subprocess.Popen[str],
+    training: subprocess.Popen[bytes],
     folder: Path,
     given: Circumstances,
     outcome: Outcome,
@@ -84,7 +87,8 @@ def _kill(
 ) -> None:
     """Kill the parent or one of its workers, where there is one; its runs must stay."""
     family = list(_family(training.pid))
-    workers = [pid for pid, depth in family if depth == 2]
+    trains = TRAINING in _read_complaint(folder)
+    workers = [pid for pid, depth in family if depth == 2 and trains]
     if training.poll() is not None or not (parent or workers):
         return
     before = list_seeds(_file(folder))
@@ -103,7 +107,7 @@ def _signal(pid: int) -> None:
         return
 
 
-def _wait(training: subprocess.Popen[str], outcome: Outcome) -> None:
+def _wait(training: subprocess.Popen[bytes], outcome: Outcome) -> None:
     try:
         training.wait(timeout=HANG_SECONDS)
     except subprocess.TimeoutExpired:
@@ -112,16 +116,26 @@ def _wait(training: subprocess.Popen[str], outcome: Outcome) -> None:
         training.wait()
 
 
-def _start(folder: Path, seeds: int) -> subprocess.Popen[str]:
+def _start(folder: Path, seeds: int) -> subprocess.Popen[bytes]:
+    """Start a training whose standard error is kept in a file."""
     folder.mkdir(parents=True, exist_ok=True)
-    return subprocess.Popen(
-        [
-            sys.executable, "-m", "bench", "run", ITERATION, "--dataset", "digits",
-            "--device", "cpu", "--epochs", "1", "--workers", str(WORKERS), "--seeds", str(seeds),
-            "--ledger", str(folder / "ledger"), "--page", str(folder / "index.html"),
-        ],
-        cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    with _complaints(folder).open("wb") as complaints:
+        return subprocess.Popen(
+            [
+                sys.executable, "-m", "bench", "run", ITERATION, "--dataset", "digits", "--device",
+                "cpu", "--epochs", "1", "--workers", str(WORKERS), "--seeds", str(seeds),
+                "--ledger", str(folder / "ledger"), "--page", str(folder / "index.html"),
+            ],
+            cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=complaints,
+        )  # fmt: skip
+
+
+def _complaints(folder: Path) -> Path:
+    return folder / "stderr.txt"
+
+
+def _read_complaint(folder: Path) -> str:
+    return _complaints(folder).read_text(encoding="utf-8", errors="replace")
 
 
 def _file(folder: Path) -> Path:
