@@ -51,7 +51,7 @@ def gate(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Pass the tests, two processes at a time."""
     install(session, "-e", ".[train]", groups=("test",))
-    session.run("pytest", "-n", "2", *session.posargs)
+    session.run("pytest", "-n", "2", "-m", "not faults", *session.posargs)
 
 
 @nox.session(default=False)
@@ -90,6 +90,7 @@ def perf(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Inject faults, count what is lost: nothing; `-- --short` in CI, `--output` for the page."""
     install(session, "-e", ".[train]", groups=("test", "faults"))
+    session.run("pytest", "-n", "2", "-m", "faults")
     session.run("python", "tests/faults", *session.posargs)
 
 

@@ -86,7 +86,7 @@ class Campaign:
         """
         self.conditions[name] = replace(self.conditions[name], block=block)
         self._runs[name] = []
-        for keys in (self._done, self._handed_out, self._given_up):
+        for keys in (self._done, self._handed_out):
             keys -= {key for key in keys if key[0] == name}
         for run in recorded:
             self.take_recorded(run)
@@ -161,10 +161,11 @@ class Campaign:
             seed
             for seed in self.plan.seeds
             if (seed >= FIRST_TUNING_SEED) == tuning
+            and seed != first
             and self._is_waiting(name, seed)
-            and (seed == first or claim(name, seed))
+            and claim(name, seed)
         )
-        seeds = tuple(islice(waiting, self.conditions[name].block))
+        seeds = (first, *islice(waiting, self.conditions[name].block - 1))
         self._handed_out.update((name, seed) for seed in seeds)
         return seeds
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import LedgerError
-from bench.ledger import decode_run, ledger_path, read_ledger, unwritable
+from bench.ledger import check_place, decode_run, ledger_path, read_ledger, unwritable
+from bench.limits import MOST_WHOLE_FILE_BYTES
 from bench.records import Conditions, Run
 
 FOLDER = ".claims"
+BLOCK_BYTES = 1 << 16
 _TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 
 
@@ -93,6 +95,8 @@ class Follower:
             if place != self._place or status.st_size < self._offset:
                 self._place, self._offset = place, _end_of_lines(self._path)
                 return list(read_ledger(self._path).runs)
+            if status.st_size - self._offset > MOST_WHOLE_FILE_BYTES:
+                return list(read_ledger(self._path).runs)  # whose error names the bound
             return self._read_from_offset() if status.st_size > self._offset else []
         except FileNotFoundError:
             return []
@@ -104,9 +108,12 @@ class Follower:
             file.seek(self._offset)
             whole, newline, _ = file.read().rpartition(b"\n")  # the rest may be in flight
         try:
-            runs = [decode_run(line) for line in whole.split(b"\n")] if newline else []
+            place = self._path.parent.name, self._path.stem
+            lines = whole.split(b"\n") if newline else []
+            runs = [check_place(decode_run(line), place) for line in lines]
         except LedgerError:
             # read whole, for the error that names the line
+            self._place = None
             return list(read_ledger(self._path).runs)
         self._offset += len(whole) + len(newline)
         return runs
@@ -115,10 +122,14 @@ class Follower:
 def _end_of_lines(path: Path) -> int:
     """Return the offset behind the last whole line."""
     with path.open("rb") as file:
-        end = 0
-        for line in file:
-            end += len(line) if line.endswith(b"\n") else 0
-    return end
+        start = file.seek(0, os.SEEK_END)
+        while start:
+            length = min(start, BLOCK_BYTES)
+            start = file.seek(start - length)
+            newline = file.read(length).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+    return 0
 
 
 if sys.platform == "win32":

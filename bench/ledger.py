@@ -155,7 +155,7 @@ def _encode_readable(path: Path, run: Run) -> bytes:
     """Return the line of a run that the file's next reader takes."""
     line = encode_run(run)
     try:
-        _belonging(
+        check_place(
             _decode_bounded(line.removesuffix(b"\n"), _decoder), (path.parent.name, path.stem)
         )
     except LedgerError as error:
@@ -299,7 +299,7 @@ def _decode_lines(file: BinaryIO, path: Path, decoder: RunDecoder) -> Iterator[R
             yield None
             return
         try:
-            run = _belonging(_decode_bounded(content, decoder), place)
+            run = check_place(_decode_bounded(content, decoder), place)
         except LedgerError as error:
             raise LedgerError(
                 f"{path}:{number}: damaged line ({error}); restore the file from version "
@@ -314,7 +314,7 @@ def _decode_lines(file: BinaryIO, path: Path, decoder: RunDecoder) -> Iterator[R
         yield run
 
 
-def _belonging(run: Run, place: tuple[str, str]) -> Run:
+def check_place(run: Run, place: tuple[str, str]) -> Run:
     """Return a run that belongs into the file of a challenge and an iteration."""
     if (run.challenge, run.iteration) != place:
         raise LedgerError(f"a run of {run.iteration} on {run.challenge} belongs elsewhere")

@@ -148,7 +148,7 @@ def _train(
     waiting = list(reversed(units))
     try:
         while waiting or pool.in_flight:
-            while waiting and pool.in_flight < pool.workers:
+            while waiting and pool.has_room:
                 pool.submit(waiting.pop())
             back = pool.collect(timeout_seconds=POLL_SECONDS)
             report(back.epochs)

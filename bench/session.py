@@ -131,8 +131,7 @@ def train_campaign(
         except LedgerError as error:  # what others wrote cannot be read
             outcome.refusal = error
         finally:
-            back = pool.stop()
-        training.note(Collected(runs=back))
+            training.note(Collected(runs=pool.stop()))
     return outcome
 
 
@@ -200,24 +199,23 @@ class _Sharing:
     def __init__(self, session: Session, campaign: Campaign) -> None:
         self._campaign = campaign
         self._ledger, self._challenge = session.ledger, session.challenge.name
-        self._claims = {each.name: self._open_claims(each.name) for each in session.iterations}
+        self._claims: dict[tuple[str, Conditions], Claims] = {}
+        """Of every width that was tried: wider blocks in flight keep their seeds until then."""
         self._followers = {
-            name: Follower(self._ledger, self._challenge, name) for name in self._claims
+            each.name: Follower(self._ledger, self._challenge, each.name)
+            for each in session.iterations
         }
 
-    def renew(self, name: str) -> None:
-        """Claim an iteration's seeds under the conditions that it now has."""
-        self._claims[name].close()
-        self._claims[name] = self._open_claims(name)
-
-    def _open_claims(self, name: str) -> Claims:
-        return Claims(
-            self._ledger,
-            self._challenge,
-            name,
-            self._campaign.iterations[name].fingerprint,
-            self._campaign.conditions[name],
-        )
+    def _find_claims(self, name: str, conditions: Conditions) -> Claims:
+        if (name, conditions) not in self._claims:
+            self._claims[name, conditions] = Claims(
+                self._ledger,
+                self._challenge,
+                name,
+                self._campaign.iterations[name].fingerprint,
+                conditions,
+            )
+        return self._claims[name, conditions]
 
     def take_in(self) -> None:
         """Take in all runs that were appended since the last time."""
@@ -226,16 +224,18 @@ class _Sharing:
 
     def claim(self, name: str, seed: int) -> bool:
         """Claim a seed; it is ours when no one trains it and no one has recorded it."""
-        if not self._claims[name].claim(seed):
+        conditions = self._campaign.conditions[name]
+        if not self._find_claims(name, conditions).claim(seed):
             return False
         self._follow(name)  # after the claim: who had it before may have recorded the run
         if self._campaign.is_done(name, seed):
-            self.release(name, seed)
+            self.release(name, seed, conditions)
             return False
         return True
 
-    def release(self, name: str, seed: int) -> None:
-        self._claims[name].release(seed)
+    def release(self, name: str, seed: int, conditions: Conditions | None) -> None:
+        if conditions is not None:
+            self._find_claims(name, conditions).release(seed)
 
     def close(self) -> None:
         for claims in self._claims.values():
@@ -265,8 +265,9 @@ class _Training:
     def note(self, collected: Collected) -> None:
         for done in collected.epochs:
             self.progress.note_epoch(done.iteration, done.seed, done.epoch, done.score)
-        for run in collected.runs:
-            self._record(run)
+        # all of them before any is told of: who reads what is told may be gone
+        for run in [run for run in collected.runs if self._record(run)]:
+            self.progress.note_run(run)
         for failure in collected.given_up:
             self._give_up(failure)
         self.progress.refresh()
@@ -282,37 +283,39 @@ class _Training:
         if self.campaign.awaits_others and not pool.in_flight:
             self.progress.note_waiting()
 
-    def _record(self, run: Run) -> None:
+    def _record(self, run: Run) -> bool:
         try:
             with self.interruption.shield():
                 append_run(self.session.ledger, run)
         except LedgerError as error:
             self.outcome.refusal = error
             self.outcome.unrecorded.append(run)
-            return
+            return False
         self.campaign.take_recorded(run)  # one of a wider block than now is other evidence
-        self.sharing.release(run.iteration, run.seed)
-        self.progress.note_run(run)
+        self.sharing.release(run.iteration, run.seed, run.conditions)
+        return True
 
     def _give_up(self, failure: GivenUp) -> None:
         if failure.too_wide is not None:
+            for seed in failure.seeds:
+                self.sharing.release(failure.iteration, seed, failure.conditions)
             self._narrow(failure.iteration, failure.too_wide)
             return
         self.outcome.given_up.append(failure)
-        self.campaign.give_up(failure.iteration, failure.seeds)
+        if failure.conditions == self.campaign.conditions[failure.iteration]:
+            self.campaign.give_up(failure.iteration, failure.seeds)
         if failure.hopeless:
             self.campaign.withdraw(failure.iteration)
         for seed in failure.seeds:
-            self.sharing.release(failure.iteration, seed)
+            self.sharing.release(failure.iteration, seed, failure.conditions)
         self.progress.note_given_up(failure.iteration, failure.seeds, failure.reason)
 
     def _narrow(self, name: str, too_wide: int) -> None:
         """Halve an iteration's block; of several blocks that were too wide, once."""
         if self.campaign.conditions[name].block != too_wide:
-            return
+            return  # another block was too wide before, and is being halved already
         path = ledger_path(self.session.ledger, self.session.challenge.name, name)
         self.campaign.narrow(name, too_wide // 2, read_ledger(path).runs)
-        self.sharing.renew(name)
         self.progress.note_narrowed(name, too_wide, too_wide // 2)
 
 

@@ -97,6 +97,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.faults
 def test_the_others_are_trained_bit_for_bit(project: Path) -> None:
     """Beside a file that meddles with torch, iteration 1 has the bits it has without it."""
     write_model(
@@ -113,6 +114,7 @@ def test_the_others_are_trained_bit_for_bit(project: Path) -> None:
     assert stable_lines(project, "iteration_1") == lines
 
 
+@pytest.mark.faults
 def test_a_seed_that_kills_its_worker_is_given_up_and_the_rest_goes_on(project: Path) -> None:
     """Exit code 2, the seed and the reason; the other iteration has all its runs."""
     write_model(
@@ -131,6 +133,7 @@ def test_a_seed_that_kills_its_worker_is_given_up_and_the_rest_goes_on(project: 
     assert not ledger_file(project, "iteration_9").exists()
 
 
+@pytest.mark.faults
 def test_a_file_that_cannot_be_run_stops_no_other(project: Path) -> None:
     """Exit code 2 names it; alone it is one line and nothing is trained."""
     write_model(project / "models", imported="import sys; sys.exit(0)")

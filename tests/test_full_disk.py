@@ -6,7 +6,10 @@ import resource
 import subprocess
 from pathlib import Path
 
+import pytest
 from processes import command, ledger_file, read_runs, wait_for_runs
+
+pytestmark = pytest.mark.faults
 
 
 def test_a_full_disk_names_the_seeds_that_are_not_recorded(tmp_path: Path) -> None:

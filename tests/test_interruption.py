@@ -20,6 +20,8 @@ from processes import (
     wait_until_gone,
 )
 
+pytestmark = pytest.mark.faults
+
 PATIENCE_SECONDS = 240
 LONG = ("--seeds", "500", "--epochs", "200", "--workers", "2")
 
@@ -125,3 +127,17 @@ def test_a_second_interruption_stops_at_once(tmp_path: Path) -> None:
     assert ledger_file(tmp_path).read_bytes().endswith(b"\n")
     assert read_runs(tmp_path)
     wait_until_gone(family)
+
+
+def test_a_reader_that_goes_away_stops_no_training(tmp_path: Path) -> None:
+    """A closed terminal or an interrupted `tee` loses what is told, not what is trained."""
+    training = subprocess.Popen(
+        command(tmp_path, "--seeds", "2", "--epochs", "1", "--workers", "1"),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    assert training.stderr is not None
+    training.stderr.close()
+    assert training.wait(timeout=240) == 0
+    assert [run.seed for run in read_runs(tmp_path)] == [0, 1]
+    assert (tmp_path / "index.html").exists()

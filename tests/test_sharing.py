@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from processes import bench_run, command, ledger_file, read_runs, stable_lines, wait_for_runs
 
+pytestmark = pytest.mark.faults
+
 ARGUMENTS = ("--seeds", "12", "--epochs", "1", "--workers", "1")
 
 

@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from bench.records import EpochScore, Run
 
+pytestmark = pytest.mark.faults
+
 SEEDS = 5
 
 

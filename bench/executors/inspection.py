@@ -53,15 +53,16 @@ def inspect_iteration(
     process = context.Process(  # type: ignore[attr-defined]
         target=_inspect, args=(theirs, iteration, device, engine, block), daemon=True
     )
-    with hold_signals():
-        process.start()
-    theirs.close()
     try:
+        with hold_signals():
+            process.start()
+        theirs.close()
         cost = _receive(ours, iteration, limit_seconds)
         choice = _receive(ours, iteration, None)  # the compiler takes as long as it takes
     finally:
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
         ours.close()
     assert isinstance(cost, Cost)  # noqa: S101
     assert isinstance(choice, EngineChoice)  # noqa: S101

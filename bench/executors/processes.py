@@ -20,10 +20,11 @@ from pathlib import Path
 import torch
 from msgspec import Struct
 
-from bench.errors import BenchError
+from bench.errors import BenchError, IterationError
 from bench.executors.startup import choose_context
 from bench.interruption import SIGNALS
-from bench.records import EpochScore, Run
+from bench.iterations import Iteration, change_epochs
+from bench.records import Conditions, EpochScore, Run
 from bench.training.allocator import keep_freed_memory
 from bench.training.runs import Trainer, Unit, network_builder, release_memory
 
@@ -44,13 +45,15 @@ class GivenUp(Struct, frozen=True, kw_only=True):
     """Seeds that will not be finished, and why; `hopeless` when no other seed would do better.
 
     `too_wide` is how many seeds were trained side by side when the device had no memory for them
-    all: fewer may do. It is `None` for every other reason.
+    all: fewer may do. It is `None` for every other reason. `conditions` are those that the seeds
+    were to be trained under, `None` where training was never begun.
     """
 
     iteration: str
     seeds: tuple[int, ...]
     reason: str
     hopeless: bool
+    conditions: Conditions | None = None
     too_wide: int | None = None
 
 
@@ -189,8 +192,8 @@ class WorkerPool:
 
     def _try_suspect(self) -> None:
         if self._suspects and not self._units:
-            self._alone = True
             self.submit(self._suspects.popleft())
+            self._alone = True
 
     def _give_up(
         self, unit: Unit, reason: str, *, hopeless: bool, too_wide: int | None = None
@@ -201,6 +204,7 @@ class WorkerPool:
                 seeds=unit.seeds,
                 reason=reason,
                 hopeless=hopeless,
+                conditions=unit.conditions,
                 too_wide=too_wide,
             )
         )
@@ -230,6 +234,7 @@ class _Worker:
 
     def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone], threads: int) -> None:
         self._trainer, self._reports, self._threads = trainer, reports, threads
+        self._known: set[str] = set()
 
     def train(self, unit: Unit) -> list[Run]:
         def report(seed: int, epoch: int, score: EpochScore) -> None:
@@ -238,6 +243,7 @@ class _Worker:
             )
 
         network_builder(unit.iteration)  # executes the file: undo what it did to torch
+        self._check_unchanged(unit.iteration)
         torch.set_default_dtype(torch.float32)
         torch.set_num_threads(self._threads)
         try:
@@ -247,6 +253,21 @@ class _Worker:
         # outside: what was raised holds the frames of the block, and these its tensors
         release_memory()
         raise shortage
+
+    def _check_unchanged(self, iteration: Iteration) -> None:
+        """Make sure, where a file was executed for the first time, that it is still that file.
+
+        Raises:
+            IterationError: it was edited since its fingerprint was taken.
+        """
+        if iteration.name in self._known:
+            return
+        now = change_epochs(iteration, epochs=iteration.recipe.epochs)
+        if now.fingerprint != iteration.fingerprint:
+            raise IterationError(
+                f"{iteration.path}: changed since the command was started; start it again"
+            )
+        self._known.add(iteration.name)
 
 
 def _start_worker(
