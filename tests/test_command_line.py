@@ -33,6 +33,9 @@ EXPLAINED = {
     ],
     "list": ["--dataset", "--ledger"],
     "cost": ["MACs", "FLOPs", "uncounted"],
+    "merge": ["nothing"],
+    "verify": ["identical", "compatible", "contradicted", "--random-seed"],
+    "bundle": ["ledger"],
     "judge": [
         "HOLDS", "FAILS", "UNDECIDED", "90 %", "5 %", "--dataset", "--ledger", "--format", "json",
         "--paths", "--schema",

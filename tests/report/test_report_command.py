@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from page_reader import Element, read_page
-from planted_runs import CLEAN, MISTAKES, make_runs, plant_ledger
+from planted_runs import CLEAN, MISTAKES, make_epoch, make_runs, plant_ledger
 
 import bench
 from bench.challenges import DIGITS_DIGEST, MNIST_DIGEST
@@ -92,7 +92,8 @@ def test_images_of_another_dataset_are_never_shown(folder: Path, mnist_folder: P
 
 def test_the_embedded_digits_are_found_without_any_folder(folder: Path):
     """They lie in scikit-learn's package, which is read as a file and never imported."""
-    runs = make_runs(range(3), final=CLEAN, dataset=DIGITS_DIGEST, challenge="digits")
+    epochs = tuple(make_epoch(350, total=359) for _ in range(15))
+    runs = make_runs(range(3), epochs=epochs, dataset=DIGITS_DIGEST, challenge="digits")
     plant_ledger(folder / "reports" / "ledger", runs)
 
     assert len(report(folder, "--dataset", "digits").find_all("img")) == 2

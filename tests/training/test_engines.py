@@ -18,6 +18,7 @@ from bench.commands.run import ENGINES as CHOICES
 from bench.datasets import load_embedded_digits
 from bench.errors import EngineError
 from bench.executors import processes
+from bench.interruption import Interruption
 from bench.iterations import change_epochs, list_iterations
 from bench.ledger import ledger_path, read_ledger
 from bench.progress import Progress
@@ -34,7 +35,7 @@ from bench.training.engines import (
     one_by_one,
 )
 from bench.training.loop import ResidentImages, Training
-from bench.training.runs import Trainer, Unit, build_network
+from bench.training.runs import Trainer, Unit, build_network, count_iteration
 from models.recipe import Recipe
 
 LATEST = change_epochs(list_iterations()[-1], epochs=1)
@@ -162,6 +163,7 @@ def make_session(tmp_path: Path, engine: str, block: int) -> Session:
         dataset=load_embedded_digits(),
         device=CPU,
         engines={LATEST.name: EngineChoice(engine=engine, block=block, notice=None)},
+        costs={LATEST.name: count_iteration(LATEST)},
         workers=1,
         ledger=tmp_path / engine,
     )
@@ -204,7 +206,7 @@ def test_a_block_gives_a_run_and_a_report_for_every_seed(
         session = make_session(tmp_path, engine, block)
         campaign = start_campaign(session, make_plan(0, 1, 2))
         with Listener(Console(quiet=True), campaign) as progress:
-            train_campaign(session, campaign, progress)
+            train_campaign(session, campaign, progress, Interruption())
         path = ledger_path(session.ledger, DIGITS.name, LATEST.name)
         runs[engine] = read_ledger(path).runs
         assert sorted(told) == [(0, 1), (1, 1), (2, 1)]
