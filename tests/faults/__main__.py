@@ -18,6 +18,7 @@ import shlex
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,9 +105,11 @@ def _inject(fault: Callable[[Circumstances], Outcome], options: argparse.Namespa
     started = time.perf_counter()
     generator = random.Random(f"{options.seed} {fault.__module__} {fault.__name__}")
     with tempfile.TemporaryDirectory(prefix="bench-faults-", ignore_cleanup_errors=True) as folder:
-        outcome = fault(
-            Circumstances(generator=generator, folder=Path(folder), short=options.short)
-        )
+        given = Circumstances(generator=generator, folder=Path(folder), short=options.short)
+        try:
+            outcome = fault(given)
+        except Exception:  # the other faults' hours are not lost with this one
+            outcome = Outcome(fault=fault.__module__, surprises=[traceback.format_exc()])
     print(write_row(outcome, time.perf_counter() - started), flush=True)
     return outcome
 

@@ -20,6 +20,9 @@ from faults.samples import (
 )
 
 DISK_BYTES = 256 << 10
+LEAST_BALLAST_BYTES = 64 << 10
+"""Whoever frees so much has space for another run."""
+
 APPEND_WITH_A_LIMIT = """
 import resource, sys
 from pathlib import Path
@@ -61,7 +64,7 @@ def inject_disk(given: Circumstances) -> Outcome:
 
 def _fill(disk: Path, given: Circumstances, outcome: Outcome) -> None:
     ballast, path = disk / "ballast", sample_file(disk / "ledger")
-    ballast.write_bytes(bytes(given.generator.randrange(DISK_BYTES // 2)))
+    ballast.write_bytes(bytes(given.generator.randrange(LEAST_BALLAST_BYTES, DISK_BYTES // 2)))
     appended: list[int] = []
     complaint = ""
     while not complaint:
