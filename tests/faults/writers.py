@@ -29,7 +29,7 @@ def inject_four(given: Circumstances) -> Outcome:
 
 
 def _write_together(given: Circumstances, writers: int) -> Outcome:
-    runs = given.times(1_000, 200)
+    runs = given.times(2_000, 200)
     outcome = Outcome(fault=f"{writers} writers at once, {runs:,} runs")
     processes = [
         start_python(APPEND, str(given.folder), str(first), str(runs), str(writers))
