@@ -25,6 +25,7 @@ from torch import Tensor
 
 from bench.challenges import MNIST_DIGEST
 from bench.errors import DataError, MnistMissingError
+from bench.records import DIGIT_NAMES, Challenge, Shape
 from bench.vision import datasets as vision_datasets
 
 DOWNLOAD_TIMEOUT_SECONDS = 15
@@ -42,10 +43,11 @@ _RAW = Path("MNIST", "raw")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """Images (N, 28, 28) and labels (N,), both uint8; `mean` and `deviation` of training pixels.
+    """Square images (N, S, S), or (N, 3, S, S) in colour, and labels (N,), all uint8.
 
-    Pixels are scaled to [0, 1] before mean and deviation (four decimals, 0.1307 and 0.3081 for
-    MNIST) are taken. `folder` is where the files lie, `None` when they are embedded.
+    Pixels are scaled to [0, 1] before `mean` and `deviation` of all training pixels (four decimals,
+    0.1307 and 0.3081 for MNIST) are taken; colours share them. `classes` names the labels 0, 1, ...
+    `folder` is where the files lie, `None` when they are embedded.
     """
 
     name: str
@@ -57,9 +59,21 @@ class Dataset:
     validation_labels: Tensor
     mean: float
     deviation: float
+    classes: tuple[str, ...] = DIGIT_NAMES
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height and width of an image."""
+        side = self.training_images.shape[-1]
+        return (1 if self.training_images.dim() == 3 else 3), side, side
 
 
-def make_dataset(name: str, *tensors: Tensor, folder: Path | None = None) -> Dataset:
+def make_dataset(
+    name: str,
+    *tensors: Tensor,
+    folder: Path | None = None,
+    classes: tuple[str, ...] = DIGIT_NAMES,
+) -> Dataset:
     """Return the dataset of four uint8 tensors: training images, labels, validation ones."""
     images, labels, validation_images, validation_labels = (t.to(torch.uint8) for t in tensors)
     mean, deviation = _pixel_statistics(images)
@@ -73,6 +87,7 @@ def make_dataset(name: str, *tensors: Tensor, folder: Path | None = None) -> Dat
         validation_labels=validation_labels,
         mean=mean,
         deviation=deviation,
+        classes=classes,
     )
 
 
@@ -107,12 +122,13 @@ def split_for_tuning(dataset: Dataset) -> Dataset:
         images[count:],
         labels[count:],
         folder=dataset.folder,
+        classes=dataset.classes,
     )
 
 
-def load_dataset(name: str, folder: Path | None) -> Dataset:
-    """Load `mnist` from `folder` (`None`: search and download) or the embedded `digits`."""
-    if name == "digits":
+def load_dataset(challenge: Challenge, folder: Path | None) -> Dataset:
+    """Load a challenge's images from `folder` (`None`: search and download, or embedded)."""
+    if challenge.dataset == "digits":
         return load_embedded_digits()
     return load_mnist(folder if folder is not None else find_mnist(None))
 

@@ -139,7 +139,7 @@ def _train(
     device, choices = batch[0].device, {p.choice.engine: p.choice for p in batch}
     all_cores = any(ENGINES[name].all_cores for name in choices)
     pool = WorkerPool(
-        dataset=challenge.dataset,
+        challenge=challenge,
         folder=dataset.folder,
         device=device,
         workers=min(len(units), 1 if all_cores else choose_workers(device, workers, choices)),

@@ -58,9 +58,9 @@ def open_dataset(console: Console, name: str, data: Path | None) -> tuple[Challe
         DataError: MNIST is not where it was said to be, is damaged, or cannot be had.
     """
     if name == DIGITS.name:
-        return DIGITS, load_dataset(DIGITS.dataset, None)
+        return DIGITS, load_dataset(DIGITS, None)
     try:
-        return MNIST, load_dataset(MNIST.dataset, find_mnist(data))
+        return MNIST, load_dataset(MNIST, find_mnist(data))
     except MnistMissingError as error:
         if name != "auto":
             raise
@@ -73,7 +73,7 @@ def open_dataset(console: Console, name: str, data: Path | None) -> tuple[Challe
                 border_style="bold red",
             )
         )
-        return DIGITS, load_dataset(DIGITS.dataset, None)
+        return DIGITS, load_dataset(DIGITS, None)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -137,7 +137,7 @@ def train_campaign(
 
 def _start_pool(session: Session) -> WorkerPool:
     return WorkerPool(
-        dataset=session.challenge.dataset,
+        challenge=session.challenge,
         folder=session.dataset.folder,
         device=session.device,
         workers=session.workers,

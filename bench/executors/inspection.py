@@ -15,11 +15,12 @@ from multiprocessing.context import BaseContext
 import torch
 from msgspec import Struct
 
+from bench.cost import INPUT_SHAPE
 from bench.errors import BenchError, IterationError
 from bench.executors.startup import choose_context
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
-from bench.records import Cost
+from bench.records import Cost, Shape
 from bench.training.engines import EngineChoice, choose_engine
 from bench.training.runs import build_network, count_iteration
 
@@ -40,9 +41,12 @@ def inspect_iteration(
     *,
     engine: str = "auto",
     block: int | None = None,
+    shape: Shape = INPUT_SHAPE,
     limit_seconds: float = LIMIT_SECONDS,
 ) -> Inspection:
     """Execute an iteration's file in a process of its own and return what was found.
+
+    The network is given images of `shape`.
 
     Raises:
         IterationError: the file takes too long, ends its process, or raises an error.
@@ -51,7 +55,7 @@ def inspect_iteration(
     context: BaseContext = choose_context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]
-        target=_inspect, args=(theirs, iteration, device, engine, block), daemon=True
+        target=_inspect, args=(theirs, iteration, device, engine, block, shape), daemon=True
     )
     try:
         with hold_signals():
@@ -88,13 +92,18 @@ def _receive(pipe: Connection, iteration: Iteration, limit_seconds: float | None
 
 
 def _inspect(
-    pipe: Connection, iteration: Iteration, device: torch.device, engine: str, block: int | None
+    pipe: Connection,
+    iteration: Iteration,
+    device: torch.device,
+    engine: str,
+    block: int | None,
+    shape: Shape,
 ) -> None:
     _go_silent()
     with tempfile.TemporaryDirectory(prefix="bench-model-", ignore_cleanup_errors=True) as folder:
         os.chdir(folder)
         try:
-            pipe.send(count_iteration(iteration))
+            pipe.send(count_iteration(iteration, shape))
             network = build_network(iteration)
             pipe.send(
                 choose_engine(
@@ -104,6 +113,7 @@ def _inspect(
                     network=network,
                     recipe=iteration.recipe,
                     device=device,
+                    shape=shape,
                 )
             )
         except BenchError as error:
