@@ -27,7 +27,7 @@ from bench.executors.startup import choose_context
 from bench.figures import format_count
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
-from bench.records import Cost
+from bench.records import Cost, Shape
 from bench.training.engines import EngineChoice, choose_engine
 from bench.training.runs import build_network, count_iteration
 
@@ -76,8 +76,9 @@ def inspect_iteration(
     *,
     engine: str = "auto",
     block: int | None = None,
+    shape: Shape = INPUT_SHAPE,
     limit_seconds: float = LIMIT_SECONDS,
-    shape: tuple[int, int, int] = INPUT_SHAPE,
+    shape: Shape = INPUT_SHAPE,
     classes: int = CLASSES,
 ) -> Inspection:
     """Execute an iteration's file in a process of its own and return what was found.
@@ -147,7 +148,7 @@ def _inspect(
     device: torch.device,
     engine: str,
     block: int | None,
-    shape: tuple[int, int, int],
+    shape: Shape,
     classes: int,
 ) -> None:
     output = _go_silent()
@@ -164,6 +165,7 @@ def _inspect(
                 network=network,
                 recipe=iteration.recipe,
                 device=device,
+                shape=shape,
             )
             pipe.send(_Done(choice=choice, notes=(*output.describe(), *_describe_files(folder))))
         except BenchError as error:
@@ -175,14 +177,12 @@ def _inspect(
         os.chdir("/")
 
 
-def _look(
-    pipe: Connection, iteration: Iteration, shape: tuple[int, int, int], classes: int
-) -> _Looked:
+def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) -> _Looked:
     notes: tuple[str, ...] = ()
     if iteration.origin is not None:
         examined = examine(iteration, shape, classes, lambda text: pipe.send(_Warning(text)))
         iteration, notes = examined.iteration, examined.notes
-    return _Looked(cost=count_iteration(iteration), iteration=iteration, notes=notes)
+    return _Looked(cost=count_iteration(iteration, shape), iteration=iteration, notes=notes)
 
 
 class _Output:

@@ -36,12 +36,17 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResidentImages:
-    """Images (N, 1, 28, 28) uint8 and labels (N,) int64 on the device that trains."""
+    """Images (N, channels, S, S) uint8 and labels (N,) int64 on the device that trains."""
 
     images: Tensor
     labels: Tensor
     mean: float
     deviation: float
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for colours; mean and deviation are those of all together."""
+        return self.images.shape[1]
 
     def pixels(self, index: Tensor | slice) -> Tensor:
         """Return the chosen images as float32 in [0, 1]."""
@@ -68,7 +73,7 @@ def place_dataset(dataset: Dataset, device: torch.device) -> tuple[ResidentImage
 
     def place(images: Tensor, labels: Tensor) -> ResidentImages:
         return ResidentImages(
-            images=images.unsqueeze(1).to(device),
+            images=(images if images.dim() == 4 else images.unsqueeze(1)).to(device),
             labels=labels.long().to(device),
             mean=dataset.mean,
             deviation=dataset.deviation,

@@ -15,11 +15,20 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
-from bench.cost import count_cost
+from bench.cost import INPUT_SHAPE, count_cost
 from bench.datasets import Dataset, load_dataset, split_for_tuning
 from bench.errors import IterationError
 from bench.iterations import Iteration
-from bench.records import FIRST_TUNING_SEED, FORMAT, Challenge, Conditions, Cost, Machine, Run
+from bench.records import (
+    FIRST_TUNING_SEED,
+    FORMAT,
+    Challenge,
+    Conditions,
+    Cost,
+    Machine,
+    Run,
+    Shape,
+)
 from bench.training.adapting import CALLED, adapt
 from bench.training.engines import ENGINES, BlockReport
 from bench.training.loading import build_class
@@ -43,10 +52,10 @@ class Unit:
 
 
 class Trainer:
-    """Trains units on one device; the dataset is loaded and placed once."""
+    """Trains units on one device; the challenge's dataset is loaded and placed once."""
 
-    def __init__(self, dataset: str, folder: Path | None, device: torch.device) -> None:
-        self._name, self._folder, self._device = dataset, folder, device
+    def __init__(self, challenge: Challenge, folder: Path | None, device: torch.device) -> None:
+        self._challenge, self._folder, self._device = challenge, folder, device
         self._placed: dict[bool, tuple[str, ResidentImages, ResidentImages]] = {}
 
     def train(self, unit: Unit, report: BlockReport | None = None) -> list[Run]:
@@ -72,7 +81,7 @@ class Trainer:
 
     def _data(self, *, tuning: bool) -> tuple[str, ResidentImages, ResidentImages]:
         if tuning not in self._placed:
-            dataset: Dataset = load_dataset(self._name, self._folder)
+            dataset: Dataset = load_dataset(self._challenge, self._folder)
             dataset = split_for_tuning(dataset) if tuning else dataset
             self._placed[tuning] = (dataset.digest, *place_dataset(dataset, self._device))
         return self._placed[tuning]
@@ -141,10 +150,10 @@ def build_network(iteration: Iteration) -> nn.Module:
         return network_builder(iteration)()
 
 
-def count_iteration(iteration: Iteration) -> Cost:
-    """Return the cost of an iteration's network, by its own names for its layers."""
+def count_iteration(iteration: Iteration, shape: Shape = INPUT_SHAPE) -> Cost:
+    """Return the cost of a network for one image of a shape, by its own names for its layers."""
     with torch.random.fork_rng(devices=[]):
-        cost = count_cost(build_network(iteration))
+        cost = count_cost(build_network(iteration), shape)
     if iteration.adaptation is None or not iteration.adaptation.calls:
         return cost
     layers = (replace(x, name=x.name.removeprefix(f"{CALLED}.")) for x in cost.layers)
