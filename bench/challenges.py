@@ -85,6 +85,11 @@ def name_class(challenge: Challenge, label: int) -> str:
     return challenge.classes[label] if label < len(challenge.classes) else str(label)
 
 
+def name_kind(challenge: Challenge) -> str:
+    """Return what one of the classes is called: a digit, or a class."""
+    return "digit" if shows_digits(challenge) else "class"
+
+
 def shows_digits(challenge: Challenge) -> bool:
     """Say whether the images are digits, so that one can be called that."""
     return challenge.classes == DIGIT_NAMES
