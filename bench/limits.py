@@ -66,6 +66,9 @@ MOST_MISSING = 10_000
 MOST_SOURCE_BYTES = 1 << 20
 """A model file or pyproject.toml; those here take 10 kB."""
 
+MOST_NOTEBOOK_BYTES = 64 << 20
+"""A notebook with its outputs; those with a hundred pictures take 5 MB."""
+
 MOST_DATASET_BYTES = 2 << 30
 """Decoded images of one's own dataset, held by every worker: forty times MNIST."""
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.augmentation import apply_affine, draw_affine
 from bench.datasets import Dataset
 from bench.records import EpochScore, Mistake, Status
+from bench.training.adapting import choose_memory_format
 from bench.training.optimizers import WeightAverage, build_optimizer
 from bench.training.streams import derive_seed, make_generator
 from models.recipe import Recipe
@@ -239,7 +240,8 @@ class EagerLearner:
     def __init__(
         self, network: nn.Module, recipe: Recipe, *, training: ResidentImages, seed: int
     ) -> None:
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = choose_memory_format(network)
+        self.network = network.to(memory_format=layout)  # type: ignore[call-overload]
         self._recipe, self._training = recipe, training
         self._augmentation = make_generator(seed, "augmentation", training.images.device)
 
