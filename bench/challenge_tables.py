@@ -130,8 +130,8 @@ def _find_in_project(document: Mapping[str, Any]) -> Any:
 def _check_name(name: str, origin: str) -> None:
     if not is_challenge_name(name):
         raise SettingsError(
-            f"{origin}: not a name; write lower-case letters, digits, - and _, 64 at most: it names "
-            "a folder of the ledger"
+            f"{origin}: not a name; write lower-case letters, digits, - and _, 64 at most: it is "
+            "the name of a folder"
         )
     if name in CHALLENGES or name == AUTO:
         raise SettingsError(f"{origin}: the name of one of ours; choose another")
