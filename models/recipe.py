@@ -3,13 +3,85 @@
 Every value is a literal, so that a recipe can be read, fingerprinted and shown without running the
 file that holds it. A default always means "this feature is absent", and no default ever changes:
 the fingerprint leaves defaults out, so that a new field does not make old evidence stale.
+Optimisers, schedules and transforms have files of their own and are imported from here.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, get_args
+
+from models.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, require
+from models.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    MultiStep,
+    OneCycle,
+    PiecewiseLinear,
+    Schedule,
+    Step,
+)
+from models.transforms import (
+    Affine,
+    Augmentation,
+    CenterCrop,
+    ColorJitter,
+    GaussianBlur,
+    Pipeline,
+    RandomAffine,
+    RandomApply,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomPerspective,
+    RandomResizedCrop,
+    RandomRotation,
+    RandomVerticalFlip,
+    Resize,
+)
+
+__all__ = [
+    "EMA",
+    "SGD",
+    "SWA",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Affine",
+    "Augmentation",
+    "Averaging",
+    "CenterCrop",
+    "Claim",
+    "ColorJitter",
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "GaussianBlur",
+    "MultiStep",
+    "Narrative",
+    "OneCycle",
+    "Optimizer",
+    "PiecewiseLinear",
+    "Pipeline",
+    "RMSprop",
+    "RandomAffine",
+    "RandomApply",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomPerspective",
+    "RandomResizedCrop",
+    "RandomRotation",
+    "RandomVerticalFlip",
+    "Recipe",
+    "Resize",
+    "Says",
+    "Schedule",
+    "Statement",
+    "Step",
+]
 
 Says = Literal[
     "overfits",
@@ -69,118 +141,6 @@ class Narrative:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SGD:
-    """`torch.optim.SGD`; dampening is 0."""
-
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Adam:
-    """`torch.optim.Adam`: weight decay is added to the gradient."""
-
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AdamW:
-    """`torch.optim.AdamW`: weight decay is decoupled from the gradient."""
-
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Constant:
-    """One learning rate from the first step to the last."""
-
-    rate: float
-
-    def table(self, *, epochs: int, steps_per_epoch: int) -> list[float]:
-        """Return the learning rate of each of the `epochs * steps_per_epoch` steps."""
-        return [self.rate] * (epochs * steps_per_epoch)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MultiStep:
-    """`MultiStepLR` stepped once an epoch: times `factor` after each epoch in `milestones`."""
-
-    rate: float
-    milestones: tuple[int, ...]
-    factor: float = 0.1
-
-    def table(self, *, epochs: int, steps_per_epoch: int) -> list[float]:
-        """Return the learning rate of each of the `epochs * steps_per_epoch` steps."""
-        rates = [
-            self.rate * self.factor ** sum(epoch >= m for m in self.milestones)
-            for epoch in range(epochs)
-        ]
-        return [rate for rate in rates for _ in range(steps_per_epoch)]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cosine:
-    """`CosineAnnealingLR` stepped once a batch, from `rate` towards `final` (Loshchilov 2017)."""
-
-    rate: float
-    final: float = 0.0
-
-    def table(self, *, epochs: int, steps_per_epoch: int) -> list[float]:
-        """Return the learning rate of each of the `epochs * steps_per_epoch` steps."""
-        steps = epochs * steps_per_epoch
-        return [_cosine(self.rate, self.final, step / steps) for step in range(steps)]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class OneCycle:
-    """`OneCycleLR` with cosine annealing and a constant momentum (`cycle_momentum=False`)."""
-
-    peak: float
-    warmup: float = 0.3
-    start_divisor: float = 25.0
-    final_divisor: float = 1e4
-
-    def table(self, *, epochs: int, steps_per_epoch: int) -> list[float]:
-        """Return the learning rate of each of the `epochs * steps_per_epoch` steps."""
-        steps = epochs * steps_per_epoch
-        start = self.peak / self.start_divisor
-        final = start / self.final_divisor
-        top = self.warmup * steps - 1
-        return [
-            _cosine(start, self.peak, step / top if top else 1.0)
-            if step <= top
-            else _cosine(self.peak, final, (step - top) / (steps - 1 - top))
-            for step in range(steps)
-        ]
-
-
-def _cosine(start: float, end: float, fraction: float) -> float:
-    return end + (start - end) / 2.0 * (1.0 + math.cos(math.pi * fraction))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Affine:
-    """`torchvision.transforms.RandomAffine`, drawn anew for every image of every epoch.
-
-    `degrees` and `shear` are half-ranges in degrees, `translate` a half-range as a fraction of the
-    image's side, `scale` a range of factors. What lies outside the image is background (0).
-    """
-
-    degrees: float = 0.0
-    translate: float = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    shear: float = 0.0
-    interpolation: Literal["nearest", "bilinear"] = "nearest"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class EMA:
     """Exponential moving average of weights and batch statistics, updated after every step."""
 
@@ -194,8 +154,6 @@ class SWA:
     start: int
 
 
-Optimizer = SGD | Adam | AdamW
-Schedule = Constant | MultiStep | Cosine | OneCycle
 Averaging = EMA | SWA
 
 
@@ -207,7 +165,7 @@ class Recipe:
     schedule: Schedule
     batch_size: int
     epochs: int
-    augmentation: Affine | None = None
+    augmentation: Augmentation | None = None
     label_smoothing: float = 0.0
     averaging: Averaging | None = None
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -215,3 +173,33 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
             raise ValueError(f"epochs={self.epochs}, batch_size={self.batch_size}: at least 1 each")
+        smoothing = self.label_smoothing
+        require(holds=0 <= smoothing <= 1, text=f"label_smoothing={smoothing}: must be from 0 to 1")
+        require(
+            holds=not (self.cycles_momentum and isinstance(self.optimizer, Adagrad | Adadelta)),
+            text=f"schedule: {type(self.optimizer).__name__} has no momentum that could cycle; "
+            "leave it constant",
+        )
+
+    @property
+    def cycles_momentum(self) -> bool:
+        """Whether the schedule sets the momentum too."""
+        return isinstance(self.schedule, OneCycle) and self.schedule.momentum != "constant"
+
+    def rates(self, *, steps_per_epoch: int) -> list[float]:
+        """Return the learning rate of every step.
+
+        Raises:
+            ValueError: the schedule ends before the run.
+        """
+        return self.schedule.table(epochs=self.epochs, steps_per_epoch=steps_per_epoch)
+
+    def momenta(self, *, steps_per_epoch: int) -> list[float] | None:
+        """Return the momentum (for Adam `beta1`) of every step, `None` where it never changes.
+
+        Raises:
+            ValueError: the schedule ends before the run.
+        """
+        if not isinstance(self.schedule, OneCycle):
+            return None
+        return self.schedule.momenta(epochs=self.epochs, steps_per_epoch=steps_per_epoch)
