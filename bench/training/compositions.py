@@ -31,7 +31,8 @@ def make_transform(
         before = [compose(each) for each in augmentation.pictures]
         between = [compose(each) for each in augmentation.tensors]
         after = [compose(each) for each in augmentation.normalised]
-    normalise = transforms.Normalize((data.mean,), (data.deviation,))
+    statistics = [(value,) * data.channels for value in (data.mean, data.deviation)]
+    normalise = transforms.Normalize(*statistics)
     composed: Callable[[Any], Tensor] = transforms.Compose(
         [*before, transforms.ToTensor(), *between, normalise, *after]
     )

@@ -52,7 +52,8 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     """
 
     def __init__(self, data: ResidentImages, transform: Callable[[Any], Tensor], seed: int) -> None:
-        self._images = data.images.squeeze(1).cpu()
+        channels_last = data.images.permute(0, 2, 3, 1).cpu()  # as Pillow has them
+        self._images = channels_last.squeeze(3) if data.channels == 1 else channels_last
         self._labels = data.labels.tolist()
         self._transform, self._seed = transform, seed
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
