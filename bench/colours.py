@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from models.recipe import ColorJitter
-from models.transforms import widen
+from models.recipe.transforms import widen
 
 _GREY = (0.2989, 0.587, 0.114)
 """The weights of red, green and blue in torchvision's `rgb_to_grayscale`."""

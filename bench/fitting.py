@@ -15,7 +15,7 @@ from models.recipe import (
     Recipe,
     Resize,
 )
-from models.transforms import Transform
+from models.recipe.transforms import Transform
 
 
 def check_fit(recipe: Recipe, *, images: int, side: int) -> int:

@@ -31,7 +31,7 @@ from models.recipe import (
     RandomVerticalFlip,
     Resize,
 )
-from models.transforms import Transform, widen
+from models.recipe.transforms import Transform, widen
 
 ATTEMPTS = 10
 """Rectangles that torchvision draws before it leaves an image whole."""

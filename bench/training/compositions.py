@@ -15,7 +15,7 @@ from torch import Tensor
 from bench.training.loop import ResidentImages
 from bench.vision import transforms
 from models.recipe import Affine, Augmentation, RandomApply
-from models.transforms import Transform
+from models.recipe.transforms import Transform
 
 
 def make_transform(

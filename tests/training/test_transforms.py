@@ -30,7 +30,7 @@ from models.recipe import (
     RandomVerticalFlip,
     Resize,
 )
-from models.transforms import Transform
+from models.recipe.transforms import Transform
 
 COUNT = 12
 MODE = functional.InterpolationMode

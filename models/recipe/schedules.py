@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
 
-from models.optimizers import require
+from models.recipe.optimizers import require
 
 Per = Literal["epoch", "batch"]
 

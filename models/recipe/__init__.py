@@ -11,8 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from models.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop, require
-from models.schedules import (
+from models.recipe.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    Optimizer,
+    RMSprop,
+    require,
+)
+from models.recipe.schedules import (
     Constant,
     Cosine,
     Exponential,
@@ -22,7 +31,7 @@ from models.schedules import (
     Schedule,
     Step,
 )
-from models.transforms import (
+from models.recipe.transforms import (
     Affine,
     Augmentation,
     CenterCrop,

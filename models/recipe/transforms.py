@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from models.optimizers import require
+from models.recipe.optimizers import require
 
 Interpolation = Literal["nearest", "bilinear"]
 Range = tuple[float, float]
