@@ -268,5 +268,7 @@ _PLAIN = {float: "a number", int: "a whole number", bool: "true or false", str: 
 
 def _suggest(name: str, known: list[str]) -> str:
     """Return the known names closest to a wrong one, or all of them."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    folded = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.6)
+    close = [folded[each] for each in found]
     return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"
