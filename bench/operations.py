@@ -21,7 +21,8 @@ POINTWISE = frozenset(
         "abs", "pow", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "square", "reciprocal",
         "maximum", "minimum", "where", "lerp", "addcmul", "addcdiv", "contiguous", "clone",
         "detach", "to", "float", "double", "half", "type", "cpu", "requires_grad", "identity",
-        "masked_fill", "cat", "concat", "concatenate", "stack", "logsumexp", "normalize",
+        "masked_fill", "clamp_min", "clamp_max", "cat", "concat",
+        "concatenate", "stack", "logsumexp", "normalize",
         "round", "zeros_like", "ones_like", "rand_like", "local_response_norm",
     )
 )  # fmt: skip
@@ -45,7 +46,7 @@ RESHAPES = frozenset(
 
 CUTS = frozenset(
     (
-        "pad", "getitem", "narrow", "chunk", "split", "unbind", "expand", "expand_as",
+        "pad", "getitem", "narrow", "chunk", "split", "unbind", "expand", "expand_as", "repeat",
         "constant_pad_nd",
     )
 )  # fmt: skip

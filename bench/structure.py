@@ -70,26 +70,28 @@ def describe_structure(
     else:
         dropouts = training.dropouts or dropouts
     layers = tuple(_list_layers(watched, called | trained))
-    return _summarise(watched, shape, evaluated, layers, _mark_always(dropouts, evaluated), tiers)
+    return _summarise(watched, evaluated, layers, _mark_always(dropouts, evaluated), tiers)
 
 
 def _watch(network: nn.Module, shape: tuple[int, ...]) -> tuple[_Watch, set[int]]:
     """Return what was seen of the operations, and the ids of the modules that were called."""
     called: set[int] = set()
     watch = _Watch(network)
-    own = [module for module in network.modules() if "forward" not in vars(module)]
-    for module in own:  # as a hook does not: some call `forward` itself
+    before = [(module, vars(module).get("forward")) for module in network.modules()]
+    for module, _ in before:  # as a hook does not: some call `forward` itself
         module.forward = _note_call(module, called)
+    # what hooks of the network do to images and scores is not the network
+    network.forward = _watch_ends(network, watch, (shape[-2], shape[-1]))
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(0)
-            images = torch.rand(2, *shape)
-            watch.follow(images, Lineage(side=(shape[-2], shape[-1])))
             with watch:
-                watch.finish(network(images))
+                network(torch.rand(2, *shape))
     finally:
-        for module in own:
+        for module, forward in before:
             del module.forward
+            if forward is not None:
+                module.forward = forward
     called |= {
         id(module)
         for module in network.modules()
@@ -106,6 +108,20 @@ def _note_call(module: nn.Module, called: set[int]) -> Callable[..., Any]:
         return forward(*args, **kwargs)
 
     return note
+
+
+def _watch_ends(network: nn.Module, watch: _Watch, side: Field) -> Callable[..., Any]:
+    """Return the network's forward, of whose images and scores the watch is told."""
+    forward = network.forward
+
+    def score(*args: Any, **kwargs: Any) -> Any:
+        for images in _tensors((args, kwargs)):
+            watch.begin(images, side)
+        scores = forward(*args, **kwargs)
+        watch.finish(scores)
+        return scores
+
+    return score
 
 
 def _mark_always(dropouts: Sequence[Dropout], evaluated: _Watch) -> tuple[Dropout, ...]:
@@ -135,7 +151,6 @@ def _list_layers(network: nn.Module, called: set[int]) -> Iterator[LayerParamete
 
 def _summarise(
     network: nn.Module,
-    shape: tuple[int, ...],
     seen: _Watch,
     layers: tuple[LayerParameters, ...],
     dropouts: tuple[Dropout, ...],
@@ -148,7 +163,7 @@ def _summarise(
         parameters=parameters,
         tier=find_tier(parameters, tiers),
         layers=layers,
-        input_side=(shape[-2], shape[-1]),
+        input_side=seen.input_side,
         depth=scores.depth,
         convolutions=seen.convolutions,
         pointwise_convolutions=seen.pointwise,
@@ -189,11 +204,17 @@ class _Watch(TorchFunctionMode):
         self.dense: dict[str, int] = {}
         self.dropouts: list[Dropout] = []
         self.cropping: list[Cropping] = []
+        self.input_side: Field = (1, 1)
         self.scores = Lineage(side=(1, 1), unclear="scores that nothing of torch made")
 
     def follow(self, tensor: Tensor, line: Lineage) -> None:
         """Keep the lineage of a tensor."""
         self._lines[id(tensor)] = (tensor, line)
+
+    def begin(self, images: Tensor, side: Field) -> None:
+        """Note the images that the network is given; `side` is theirs when they come as vectors."""
+        self.input_side = _pair(images.shape[-2:]) if images.dim() > 2 else side
+        self.follow(images, Lineage(side=self.input_side, layout="map").reshape(images.shape))
 
     def finish(self, scores: object) -> None:
         """Note the lineage of what the network returns."""

@@ -375,6 +375,25 @@ def test_the_network_is_left_as_it_was():
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
+def test_what_hooks_do_around_a_network_is_not_the_network():
+    """Images are padded before, and probabilities become logarithms behind."""
+    plain = nn.Sequential(nn.Conv2d(1, 10, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softmax(1))
+    network = nn.Sequential(*plain)
+    network.register_forward_pre_hook(lambda _, given: torch.fft.fft2(given[0]).abs())
+    network.register_forward_hook(lambda _, given, scores: functional.relu(scores.flip(1)))
+
+    assert describe_structure(network) == describe_structure(plain)
+
+
+def test_an_image_that_comes_as_a_vector_has_its_sides_all_the_same():
+    """A hook flattens it before the network sees it."""
+    network = nn.Sequential(nn.Linear(784, 10))
+    network.register_forward_pre_hook(lambda _, given: given[0].flatten(1))
+    structure = describe_structure(network)
+
+    assert (structure.input_side, structure.receptive_field) == ((28, 28), (28, 28))
+
+
 def test_a_network_that_cannot_score_raises_its_own_error():
     """It is for the caller to say what that means."""
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):

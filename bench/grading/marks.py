@@ -16,7 +16,8 @@ from bench.records import Answer, Challenge, Cost, Status
 from bench.verdict import Verdict
 
 UNTRAINED = "not trained within the budget: no seed finished"
-UNSCREENED = "not looked at: interrupted before"
+LATE = "not looked at within the budget"
+INTERRUPTED = "not trained: interrupted before"
 
 
 class Mark(StrEnum):
