@@ -55,22 +55,23 @@ class GradingProgress(Progress):
         super().note_given_up(iteration, seeds, reason)
         self._campaign.withdraw(iteration)
 
+    def _describe_rate(self) -> str:
+        left = self._campaign.seconds_left
+        spent = "" if left is None else f", {format_seconds(left)} left at most"
+        return f"{self._count_decided()} of {len(self._campaign.iterations)} decided{spent}"
+
+    def _count_decided(self) -> int:
+        return len(self._campaign.iterations) - len(self._campaign.undecided)
+
     def refresh(self) -> None:
         """Redraw the live view."""
         if self._watched:
             self._live.update(Group(self._render_decided(), self._render_flying()))
 
     def _render_decided(self) -> Table:
-        campaign = self._campaign
-        total = len(campaign.iterations)
-        decided = total - len(campaign.undecided)
-        left = campaign.seconds_left
+        total, decided = len(self._campaign.iterations), self._count_decided()
         table = Table.grid(padding=(0, 2))
-        table.add_row(
-            f"{decided} of {total} decided",
-            ProgressBar(total=max(total, 1), completed=decided, width=40),
-            "" if left is None else f"{format_seconds(left)} left at most",
-        )
+        table.add_row(ProgressBar(total=total, completed=decided, width=40), self._describe_rate())
         return table
 
     def _render_flying(self) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,9 +30,6 @@ LEAST_SECONDS = 20.0
 SHARE_OF_BUDGET = 8
 """Of a budget, no file may take more than this part of it to be looked at."""
 
-NOTED = "The file "
-"""Notes of an inspection are sentences without a subject."""
-
 COMPILES_NOTHING = "eager"
 
 
@@ -57,7 +55,7 @@ class Look:
             network=self.inspection.iteration.network,
             cost=self.inspection.cost,
             structure=self.inspection.structure,
-            notes=tuple(f"{NOTED}{note}." for note in self.inspection.notes),
+            notes=tuple(f"{note[:1].upper()}{note[1:]}." for note in self.inspection.notes),
         )
 
 
@@ -157,7 +155,7 @@ def limit_look(budget_seconds: float) -> float:
 def _shorten(message: str, path: Path) -> str:
     """Leave the path out of a message that stands beside the file's name already."""
     for known in (str(path.absolute()), str(path)):
-        message = message.replace(f"{known}: ", "").replace(known, path.name)
+        message = re.sub(rf"{re.escape(known)}(?::\w+)?: ", "", message).replace(known, path.name)
     return " ".join(message.split())
 
 

@@ -42,7 +42,7 @@ class Looks:
         file = look.submission.file
         if look.broken is not None:
             self._say(f"{file}: broken: {look.broken}")
-        for note in look.screened.notes if look.screened else ():
+        for note in look.inspection.notes if look.inspection else ():
             self._say(f"{file}: {note}")
         if look.excess is not None:
             self._say(f"{file}: over budget, not trained: {look.excess}")

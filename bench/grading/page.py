@@ -27,10 +27,10 @@ ORDER = {mark: place for place, mark in enumerate(Mark)}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
-    """What a cell shows, a smaller line below it, and what it is sorted by: `None` comes last."""
+    """What a cell shows, smaller lines below it, and what it is sorted by: `None` comes last."""
 
     text: str
-    below: str = ""
+    below: tuple[str, ...] = ()
     value: float | str | None = None
     style: str = ""
 
@@ -135,17 +135,17 @@ def _compose_row(number: int, place: int, grade: Grade) -> Row:
 
 def _show_parameters(grade: Grade) -> Cell:
     claim = grade.submission.claim
-    claimed = claim.parameters.text if claim and claim.parameters else None
-    below = f"claimed {claimed}" if claimed else "no claim"
+    claimed = f"claimed {claim.parameters.text}" if claim and claim.parameters else "no claim"
     if grade.screened is None:
-        return Cell(text=ABSENT, below=below)
+        return Cell(text=ABSENT, below=(claimed,))
     cost = grade.screened.cost
-    if cost.reached_parameters != cost.parameters:
-        below = f"{format_count(cost.reached_parameters)} reached, {below}"
     wrong = grade.claims_parameters is False
+    below = [f"{claimed} ✗" if wrong else claimed]
+    if cost.reached_parameters != cost.parameters:
+        below.insert(0, f"{format_count(cost.reached_parameters)} reached")
     return Cell(
         text=format_count(cost.parameters),
-        below=f"{below} ✗" if wrong else below,
+        below=tuple(below),
         value=cost.parameters,
         style="fails" if wrong else "",
     )
@@ -153,18 +153,18 @@ def _show_parameters(grade: Grade) -> Cell:
 
 def _show_accuracy(grade: Grade) -> Cell:
     claim = grade.submission.claim
-    below = "no claim"
+    below = ["no claim"]
     if claim is not None and claim.accuracy is not None:
         epoch = f" (epoch {claim.epoch})" if claim.epoch else ""
-        below = f"claimed {format_percent(claim.accuracy)}{epoch}"
+        below = [f"claimed {format_percent(claim.accuracy)}{epoch}"]
     measured = grade.measured
     if measured is None or measured.last is None:
-        return Cell(text=ABSENT, below=below)
+        return Cell(text=ABSENT, below=tuple(below))
     if measured.at_claim is not None:
-        below += f", reached once by {measured.at_claim} of {measured.seeds}"
+        below.append(f"in an epoch of {measured.at_claim} of {measured.seeds} seeds")
     return Cell(
         text=f"{format_percent(measured.last.mean)}{_show_interval(measured)}",
-        below=below,
+        below=tuple(below),
         value=float(measured.last.mean),
     )
 
@@ -182,7 +182,7 @@ def _show_seeds(measured: Measured | None) -> Cell:
     optimism = measured.optimism
     return Cell(
         text=f"{measured.holding} of {measured.seeds}",
-        below=f"best epoch {_points(optimism)} higher" if optimism is not None else "",
+        below=("best epoch", f"{_points(optimism)} higher") if optimism is not None else (),
         value=measured.lower,
     )
 
@@ -202,17 +202,17 @@ def _show_structure(structure: Structure | None) -> tuple[Cell, ...]:
             text=f"{structure.normalised} of {structure.convolutions}"
             if structure.batch_norms
             else "none",
-            below="convolutions" if structure.batch_norms else "",
+            below=("convolutions",) if structure.batch_norms else (),
             value=structure.normalised,
         ),
         Cell(
             text=f"{len(structure.dropouts)} × {rates}" if rates else "none",
             value=max((each.rate for each in structure.dropouts), default=0.0),
         ),
-        Cell(text=structure.head, below=_show_dense(structure), value=structure.head),
+        Cell(text=structure.head, below=(_show_dense(structure),), value=structure.head),
         Cell(
             text=name_field(field) if field else "unclear",
-            below=f"{name_field(local)} before the head" if local else "",
+            below=(f"{name_field(local)} before the head",) if local else (),
             value=field[0] if field else None,
         ),
         Cell(
@@ -229,6 +229,6 @@ def _show_dense(structure: Structure) -> str:
     return f"{format_count(structure.dense_parameters)} in dense layers"
 
 
-def _count_remarks(structure: Structure) -> str:
+def _count_remarks(structure: Structure) -> tuple[str, ...]:
     number = len(list_remarks(structure))
-    return f"{number} remark{'s' if number > 1 else ''}" if number else ""
+    return (f"{number} remark{'s' if number > 1 else ''}",) if number else ()
