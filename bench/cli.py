@@ -26,6 +26,7 @@ COMMANDS = {
     "power": "Forecast how many seeds a verdict will take.",
     "gate": "Fail a build that lacks the evidence: exit 0, 1, 2 or 3.",
     "report": "Write the page from the ledger alone, without torch.",
+    "grade": "Grade a folder of submissions: a leaderboard and a spreadsheet.",
     "merge": "Join ledgers of several machines into one, every run once.",
     "verify": "Retrain a sample of recorded runs, or check a bundle.",
     "bundle": "Write one archive that can be checked elsewhere.",

@@ -45,3 +45,7 @@ class EvidenceError(BenchError):
 
 class BundleError(BenchError):
     """A bundle that cannot be written, or an archive that is none or not safe to read."""
+
+
+class GradingError(BenchError):
+    """A folder of submissions or a table of claims that cannot be read as one."""

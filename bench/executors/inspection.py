@@ -28,6 +28,7 @@ from bench.figures import format_count
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
 from bench.records import Cost, Shape
+from bench.structure import Structure, describe_structure
 from bench.training.engines import EngineChoice, choose_engine
 from bench.training.runs import build_network, count_iteration
 
@@ -43,12 +44,14 @@ class Inspection(Struct, frozen=True, kw_only=True):
 
     `iteration` is what is trained: the one that was inspected, adapted if it needs to be. `notes`
     are sentences, without a subject, on what the file did and what had to be done to it.
+    `structure` is what instructors mark of the network, `None` where it cannot be watched.
     """
 
     cost: Cost
     choice: EngineChoice
     iteration: Iteration
     notes: tuple[str, ...]
+    structure: Structure | None = None
 
 
 class _Looked(Struct, frozen=True, kw_only=True):
@@ -57,6 +60,7 @@ class _Looked(Struct, frozen=True, kw_only=True):
     cost: Cost
     iteration: Iteration
     notes: tuple[str, ...]
+    structure: Structure | None
 
 
 class _Warning(Struct, frozen=True):
@@ -114,6 +118,7 @@ def inspect_iteration(
         choice=done.choice,
         iteration=looked.iteration,
         notes=(*looked.notes, *done.notes),
+        structure=looked.structure,
     )
 
 
@@ -181,7 +186,21 @@ def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) ->
     if iteration.origin is not None:
         examined = examine(iteration, shape, classes, lambda text: pipe.send(_Warning(text)))
         iteration, notes = examined.iteration, examined.notes
-    return _Looked(cost=count_iteration(iteration, shape), iteration=iteration, notes=notes)
+    return _Looked(
+        cost=count_iteration(iteration, shape),
+        iteration=iteration,
+        notes=notes,
+        structure=_describe(iteration, shape),
+    )
+
+
+def _describe(iteration: Iteration, shape: Shape) -> Structure | None:
+    """Return what a network is made of; one that cannot be watched can be trained all the same."""
+    network = build_network(iteration)
+    try:
+        return describe_structure(network, shape)
+    except Exception:
+        return None
 
 
 class _Output:
