@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -31,6 +30,7 @@ from bench.interruption import SIGNALS
 from bench.iterations import Iteration
 from bench.records import Challenge, Conditions, EpochScore, Run
 from bench.training.allocator import keep_freed_memory
+from bench.training.notices import silence_models
 from bench.training.runs import Trainer, Unit, network_builder, release_memory
 
 ATTEMPTS = 3
@@ -338,10 +338,7 @@ def _start_worker(
 
 def _go_quiet() -> None:
     """Let nothing that a model file prints through, nor what torch thinks of how it is written."""
-    sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+    silence_models()
     warnings.simplefilter("ignore")
 
 

@@ -30,6 +30,7 @@ from bench.fitting import check_fit
 from bench.records import EpochScore, Mistake, Status
 from bench.training.compositions import make_transform
 from bench.training.loop import EpochReport, ResidentImages, Training
+from bench.training.notices import tell
 from bench.training.optimizers import WeightAverage, make_optimizer, set_step
 from bench.training.streams import derive_seed
 from models.recipe import Recipe
@@ -160,7 +161,7 @@ class PlainTrainer:
             build, recipe, training, cores=torch.get_num_threads()
         )
         times = ", ".join(f"{n}: {time:.1f} ms" for n, time in milliseconds.items())
-        sys.stderr.write(f"plain engine: {best} loader workers; a batch with {times}\n")
+        tell(f"plain engine: {best} loader workers; a batch with {times}")
         return best
 
 
