@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from bench.adaptation import Adaptation
 from bench.errors import IterationError
 from bench.executors.probes import BATCHES, find_adaptation, make_images, note_scores
 from bench.foreign.candidates import choose_class
 from bench.foreign.extraction import extract_class, works_when_imported
-from bench.foreign.sources import Source, find_source, list_local_names
+from bench.foreign.sources import Source, find_source, list_local_names, read_local_modules
 from bench.iterations import Iteration
 from bench.training.adapting import adapt
 from bench.training.loading import build_class, load_class
@@ -66,7 +67,7 @@ def examine(
                 break
     reasons = list(dict.fromkeys(map(explain, failures)))
     raise IterationError(
-        f"{iteration.path}: cannot be run ({'; '.join(reasons[:2])}){_advise(failures)}"
+        f"{iteration.label}: cannot be run ({'; '.join(reasons[:2])}){_advise(failures)}"
     ) from failures[0]
 
 
@@ -139,15 +140,17 @@ def _check_arguments(iteration: Iteration, made: Callable[..., object]) -> None:
     given = {name for name, _ in iteration.arguments}
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     lacking = [p.name for p in named if p.default is p.empty and p.name not in given]
-    model = iteration.origin.model if iteration.origin else iteration.path
     if lacking:
         options = " ".join(f"--argument {name}=VALUE" for name in lacking)
-        raise IterationError(f"{model}: its constructor needs {', '.join(lacking)}; add {options}")
+        raise IterationError(
+            f"{iteration.label}: its constructor needs {', '.join(lacking)}; add {options}"
+        )
     unknown = sorted(given - {p.name for p in named})
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         takes = ", ".join(p.name for p in named) or "nothing"
         raise IterationError(
-            f"{model}: --argument {unknown[0]}: its constructor takes {takes}; correct the name"
+            f"{iteration.label}: --argument {unknown[0]}: its constructor takes {takes}; "
+            "correct the name"
         )
 
 
@@ -185,7 +188,8 @@ def _note_loading(source: Source, base: Adaptation, network: str) -> list[str]:
 def _list_absent(source: Source) -> Iterator[str]:
     """Yield the modules that a file imports and that are not installed."""
     local = list_local_names(source)
-    for node in ast.walk(source.tree):
+    trees = [source.tree, *(tree for _, tree in read_local_modules(source))]
+    for node in (node for tree in trees for node in ast.walk(tree)):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:
             names = [node.module]
@@ -209,11 +213,11 @@ def _note_weights(
     Raises:
         IterationError: two of one seed differ, so that no run could be repeated.
     """
-    if not any(parameter.numel() for parameter in network.parameters()):
-        raise IterationError(f"{iteration.path}: {iteration.network} has no parameters to train")
+    if not any(is_lazy(each) or each.numel() for each in network.parameters()):
+        raise IterationError(f"{iteration.label}: {iteration.network} has no parameters to train")
     if not _are_equal(network, _build(iteration, base, seed=0)):
         raise IterationError(
-            f"{iteration.path}: two networks from one seed differ, so that no run could be "
+            f"{iteration.label}: two networks from one seed differ, so that no run could be "
             "repeated; draw random numbers from torch's own generator"
         )
     notes = []
@@ -226,7 +230,7 @@ def _note_weights(
 
 def _are_equal(first: nn.Module, second: nn.Module) -> bool:
     ones, others = list(first.parameters()), list(second.parameters())
-    if any(nn.parameter.is_lazy(each) for each in ones):
+    if any(is_lazy(each) for each in ones):
         return [type(each) for each in ones] == [type(each) for each in others]
     return len(ones) == len(others) and all(map(torch.equal, ones, others))
 

@@ -41,14 +41,13 @@ def find_adaptation(
             adaptation = replace(candidate, element=reading.element, reshaped=reading.reshaped)
             return _complete(network, adaptation, _note_input(candidate, base))
         problems.append(reading)
-    model = iteration.origin.model if iteration.origin else iteration.path
     if problems:
-        raise IterationError(f"{model}: {problems[0]}")
+        raise IterationError(f"{iteration.label}: {problems[0]}")
     batch = _find_only_batch(iteration, network, base)
     if batch is not None:
         raise IterationError(
-            f"{model}: works with batches of {batch} images only: a batch size is written into it "
-            "(view()?); write x.size(0) in its place"
+            f"{iteration.label}: works with batches of {batch} images only: a batch size is "
+            "written into it (view()?); write x.size(0) in its place"
         )
     raise failures[0]
 
@@ -121,7 +120,7 @@ def _complete(
     network: nn.Module, adaptation: Adaptation, notes: list[str]
 ) -> tuple[Adaptation, list[str]]:
     """Complete an adaptation by what a network returns of one image, and in training."""
-    first = run(network, adaptation, BATCHES[0])
+    first = run(network, replace(adaptation, element=None, reshaped=False), BATCHES[0])
     if isinstance(first, tuple | list | dict):
         which = adaptation.element if isinstance(first, dict) else f"number {adaptation.element}"
         notes.append(f"returns {len(first)} values: {which} is taken for the class scores")
@@ -140,7 +139,8 @@ def _complete(
         notes.append("takes the softmax of a softmax, which flattens its gradients")
     if not torch.equal(evaluated, again):
         notes.append(
-            "is random in evaluation too: F.dropout drops unless it is given training=self.training"
+            "is random in evaluation too: F.dropout drops unless it is given "
+            "training=self.training, and so does a layer that forward makes anew"
         )
     if adaptation.evaluation == "class scores" and bool(((evaluated > 0) & (evaluated < 1)).all()):
         notes.append("returns numbers between 0 and 1 that are no probabilities: a sigmoid?")

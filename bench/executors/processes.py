@@ -268,7 +268,7 @@ class _Worker:
         now = change_epochs(iteration, epochs=iteration.recipe.epochs)
         if now.fingerprint != iteration.fingerprint:
             raise IterationError(
-                f"{iteration.path}: changed since the command was started; start it again"
+                f"{iteration.label}: changed since the command was started; start it again"
             )
         self._known.add(iteration.name)
 
