@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 
 from bench.adaptation import Adaptation
 from bench.errors import IterationError
@@ -25,6 +24,7 @@ from bench.foreign.sources import Source, find_source, list_local_names, read_lo
 from bench.iterations import Iteration
 from bench.training.adapting import adapt
 from bench.training.loading import build_class, load_class
+from bench.training.runs import AdaptedBuilder
 
 _LONGEST_REASON = 300
 _NAMED = 5
@@ -119,7 +119,7 @@ def _try_way(iteration: Iteration, base: Adaptation, source: Source) -> Examined
         *source.notes,
         *choose_class(source.tree, iteration.network, str(iteration.path)).notes,
         *_note_loading(source, base, iteration.network),
-        *_note_weights(iteration, base, network, seeded),
+        *_note_weights(iteration, adaptation, seeded),
         *notes,
         *note_scores(adaptation, cross_entropy=entropy),
         *_note_unreached(network, adaptation),
@@ -205,17 +205,16 @@ def _is_installed(name: str) -> bool:
         return False
 
 
-def _note_weights(
-    iteration: Iteration, base: Adaptation, network: nn.Module, seeded: list[str]
-) -> list[str]:
+def _note_weights(iteration: Iteration, adaptation: Adaptation, seeded: list[str]) -> list[str]:
     """Compare networks of one seed and of two.
 
     Raises:
         IterationError: two of one seed differ, so that no run could be repeated.
     """
-    if not any(is_lazy(each) or each.numel() for each in network.parameters()):
+    network = _build_adapted(iteration, adaptation, seed=0)
+    if not any(each.numel() for each in network.parameters()):
         raise IterationError(f"{iteration.label}: {iteration.network} has no parameters to train")
-    if not _are_equal(network, _build(iteration, base, seed=0)):
+    if not _are_equal(network, _build_adapted(iteration, adaptation, seed=0)):
         raise IterationError(
             f"{iteration.label}: two networks from one seed differ, so that no run could be "
             "repeated; draw random numbers from torch's own generator"
@@ -223,15 +222,20 @@ def _note_weights(
     notes = []
     if seeded:
         notes.append("its constructor seeds torch, which has no effect: each run has its own seed")
-    if _are_equal(network, _build(iteration, base, seed=1)):
+    if _are_equal(network, _build_adapted(iteration, adaptation, seed=1)):
         notes.append("every seed starts from the same weights: only order and augmentation differ")
     return notes
 
 
+def _build_adapted(iteration: Iteration, adaptation: Adaptation, *, seed: int) -> nn.Module:
+    """Return a network as a run of a seed starts with it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AdaptedBuilder(_with(iteration, adaptation))()
+
+
 def _are_equal(first: nn.Module, second: nn.Module) -> bool:
     ones, others = list(first.parameters()), list(second.parameters())
-    if any(is_lazy(each) for each in ones):
-        return [type(each) for each in ones] == [type(each) for each in others]
     return len(ones) == len(others) and all(map(torch.equal, ones, others))
 
 

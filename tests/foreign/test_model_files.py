@@ -1,8 +1,8 @@
 """Model files as the public writes them: each is trained or refused, and it is said why.
 
 Parameters are counted by hand, layer by layer: a convolution has `outputs x inputs x kernel`
-weights and `outputs` biases, a dense layer `inputs x outputs + outputs`, batch normalisation two for
-each channel.
+weights and `outputs` biases, a dense layer `inputs x outputs + outputs`, batch normalisation two
+for each channel.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ TRAINED = (
     Case(
         name="norm_of_points.py",
         parameters=784 * 8 + 2 * 8 + 8 * 10 + 10,
-        notes=("cannot train on a single image: an epoch whose last batch has one will be refused",),
+        notes=("cannot train on a single image: an epoch whose last batch has one will be",),
         adapted={"least_batch": 2},
     ),
     Case(
@@ -103,7 +103,7 @@ TRAINED = (
     Case(
         name="drops_in_evaluation.py",
         parameters=784 * 8 + 8 + 8 * 10 + 10,
-        notes=("is random in evaluation too: F.dropout drops unless it is given training=self.training",),
+        notes=("is random in evaluation too: F.dropout drops unless",),
     ),
     Case(name="crops.py", parameters=(9 + 1) * 10),
     Case(
@@ -198,11 +198,11 @@ REFUSED = {
     "needed_import.py": "the class needs einops_that_is_not_here: install it, or leave it out",
     "several.py": "defines several networks (Small, Large); name one, as in ",
     "several.py:Medium": "defines no class Medium; its networks are Block, Small, Large",
-    "eleven_outputs.py": "returns 11 scores an image, and there are 10 classes; give its last layer "
-    "10 outputs",
+    "eleven_outputs.py": "returns 11 scores an image, and there are 10 classes; give its last "
+    "layer 10 outputs",
     "class_numbers.py": "returns whole numbers, no class scores; return the scores before argmax",
     "asks_for_cuda.py": "it asks for a CUDA device by itself: take out .cuda()",
-    "batch_in_view.py": "works with batches of 64 images only: a batch size is written into it (view()?)",
+    "batch_in_view.py": "works with batches of 64 images only: a batch size is",
     "broken.py": "not valid Python",
     "no_network.py": "defines no class that extends nn.Module (it imports classes from several)",
     "no_network.py:Small": "imports Small from several; name the file that defines it",

@@ -253,7 +253,7 @@ def extract(text: str) -> str:
         (["import numpy as np", "class Net:\n    def f(self, x: np.ndarray) -> np.ndarray: pass"],
          []),
         (["class Net: x = 1", "class Net: x = 2"], []),
-        (["for i in range(3):\n    print(i)", "class Net:\n    def f(self): return [i for i in 'a']"],
+        (["for i in range(3):\n    print(i)", "class Net:\n    def f(s): return [i for i in []]"],
          []),
         (["if __name__ == '__main__':\n    x = 1", "class Net: pass"], []),
     ],

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from bench.adaptation import Adaptation
+from bench.challenges import DIGITS
 from bench.datasets import load_dataset
 from bench.errors import IterationError
 from bench.foreign import find_iterations
@@ -98,7 +99,7 @@ def test_a_single_image_is_refused_where_a_network_cannot_train_on_it() -> None:
 def test_a_batch_of_one_image_is_trained_where_squeeze_would_drop_it() -> None:
     """Without its hook the scores of one image have no axis of images."""
     iteration = find("squeezes.py", reshaped=True)
-    training, validation = place_dataset(load_dataset("digits", None), torch.device("cpu"))
+    training, validation = place_dataset(load_dataset(DIGITS, None), torch.device("cpu"))
     few = replace(training, images=training.images[:5], labels=training.labels[:5])
     recipe = replace(iteration.recipe, batch_size=4, epochs=1)
     done = train(network_builder(iteration), recipe, training=few, validation=few, seed=0, window=1)
