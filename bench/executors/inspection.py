@@ -24,7 +24,7 @@ from msgspec import Struct
 from bench.cost import INPUT_SHAPE
 from bench.errors import BenchError, IterationError
 from bench.executors.examination import examine, explain
-from bench.executors.startup import choose_context
+from bench.executors.startup import choose_context, start_early
 from bench.figures import format_count
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
@@ -90,6 +90,7 @@ def inspect_iteration(
             network does not do for such images.
         EngineError: an engine or a block that is asked for does not do for the iteration.
     """
+    start_early()
     context: BaseContext = choose_context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]

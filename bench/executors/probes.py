@@ -121,10 +121,8 @@ def _complete(
     network: nn.Module, adaptation: Adaptation, notes: list[str]
 ) -> tuple[Adaptation, list[str]]:
     """Complete an adaptation by what a network returns of one image, and in training."""
-    first = run(network, replace(adaptation, element=None, reshaped=False), BATCHES[0])
-    if isinstance(first, tuple | list | dict):
-        which = adaptation.element if isinstance(first, dict) else f"number {adaptation.element}"
-        notes.append(f"returns {len(first)} values: {which} is taken for the class scores")
+    adaptation, several = _find_element(network, adaptation)
+    notes += several
     adaptation, single = _try_single(network, adaptation)
     notes += single
     evaluated = _run_to_scores(network, adaptation)
@@ -146,6 +144,23 @@ def _complete(
     if adaptation.evaluation == "class scores" and bool(((evaluated > 0) & (evaluated < 1)).all()):
         notes.append("returns numbers between 0 and 1 that are no probabilities: a sigmoid?")
     return adaptation, notes
+
+
+def _find_element(network: nn.Module, adaptation: Adaptation) -> tuple[Adaptation, list[str]]:
+    """See whether a network returns several values, be it in training alone."""
+    raw = replace(adaptation, element=None, reshaped=False)
+    for training in (False, True):
+        output = run(network, raw, BATCHES[0], training=training)
+        if isinstance(output, tuple | list | dict):
+            element = adaptation.element
+            if element is None:
+                reading = read_outputs([output], BATCHES[:1], adaptation.classes)
+                element = reading.element if isinstance(reading, Reading) else 0
+            which = element if isinstance(output, dict) else f"number {element}"
+            when = " in training" if training else ""
+            note = f"returns {len(output)} values{when}: {which} is taken for the class scores"
+            return replace(adaptation, element=element), [note]
+    return adaptation, []
 
 
 def _run_to_scores(

@@ -23,7 +23,7 @@ import torch
 from msgspec import Struct
 
 from bench.errors import BenchError, IterationError
-from bench.executors.startup import choose_context
+from bench.executors.startup import choose_context, start_early
 from bench.foreign import change_epochs
 from bench.interruption import SIGNALS
 from bench.iterations import Iteration
@@ -87,6 +87,7 @@ class WorkerPool:
         self._scratch = tempfile.TemporaryDirectory(
             prefix="bench-workers-", ignore_cleanup_errors=True
         )
+        start_early()
         self._context = choose_context()
         self._units: dict[Future[list[Run]], Unit] = {}
         self._attempts: dict[tuple[str, tuple[int, ...]], int] = {}

@@ -140,6 +140,15 @@ TRAINED = (
         notes=("returns 2 values: number 1 is taken for the class scores",),
         adapted={"element": 1},
     ),
+    Case(
+        name="auxiliary.py",
+        parameters=2 * DENSE,
+        notes=("returns 2 values in training: number 0 is taken for the class scores",
+               "returns probabilities: trained", "returns class scores in training, else prob",
+               "7,850 of its 15,700 parameters are reached by no gradient (auxiliary)"),
+        unreached=DENSE,
+        adapted={"element": 0, "training": "class scores", "evaluation": "probabilities"},
+    ),
     Case(name="views_of_maps.py", parameters=(25 + 1) * 4 + 4 * 8 * 8 * 10 + 10,
          adapted={"contiguous": True}),
     Case(

@@ -115,6 +115,20 @@ def run_bench(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+def test_a_folder_of_the_users_may_have_modules_named_as_ours(tmp_path: Path) -> None:
+    """`models.py` and `bench.py` beside a file are its own; the harness keeps its own."""
+    (tmp_path / "models.py").write_text((MODELS / "several.py").read_text())
+    (tmp_path / "bench.py").write_text("raise SystemExit")
+    (tmp_path / "net.py").write_text("from models import Small\n\n\nclass Net(Small): pass\n")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "bench", "cost", "net.py:Net"], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(MODELS.parent.parent.parent)},
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "50 parameters" in done.stdout
+
+
 @pytest.mark.faults
 def test_files_of_all_kinds_are_trained_judged_and_verified(tmp_path: Path) -> None:
     """Trained by two workers, written on the page, and identical when they are trained again."""
