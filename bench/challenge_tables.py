@@ -200,8 +200,10 @@ def _read_exactly(value: object) -> Fraction | None:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite() or not 0 < number <= 1:
         return None
-    exponent = number.normalize().as_tuple().exponent
-    return Fraction(number) if int(exponent) >= -_MOST_DECIMALS else None
+    _, digits, exponent = number.as_tuple()  # never rounded, as the context of decimal would
+    last = max(place for place, digit in enumerate(digits) if digit)
+    decimals = -int(exponent) - (len(digits) - 1 - last)
+    return Fraction(number) if decimals <= _MOST_DECIMALS else None
 
 
 def _read_classes(value: object) -> tuple[str, ...]:
