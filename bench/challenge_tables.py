@@ -27,7 +27,7 @@ MOST_CHALLENGES = 1_000
 AUTO = "auto"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_DECIMAL = re.compile(r"[01]|[01]?\.\d{1,9}")
+_DECIMAL = re.compile(r"[01]|[01]?\.[0-9]{1,9}")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_DECIMALS = 9
 _LONGEST_VALUE, _LONGEST_CLASS, _LONGEST_PATH = 60, 40, 1_000
@@ -177,9 +177,9 @@ def _read_whole(value: object, *, least: int, most: int) -> int:
 
 
 def _read_channels(value: object) -> int:
-    if isinstance(value, bool) or value not in (1, 3):
+    if isinstance(value, bool) or not isinstance(value, int) or value not in (1, 3):
         raise ValueError("1 (grey) or 3 (colours)")
-    return _read_whole(value, least=1, most=3)
+    return value
 
 
 def _read_share(value: object, *, least: Fraction, up_to_one: bool) -> Fraction:
