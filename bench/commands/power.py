@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import click
 
-from bench.commands.options import challenge_option, choose_challenge
+from bench.commands.challenges import challenge_option, choose_challenge
 from bench.errors import SettingsError
 from bench.figures import format_count, format_percent
 from bench.power import Power, compute_power

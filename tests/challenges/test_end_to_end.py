@@ -28,7 +28,7 @@ target = "0.6"
 epochs = 3
 window = 2
 """
-CLASSES_OF_PICTURES = ("a <b>circle</b>", "square", "triangle")
+CLASSES_OF_PICTURES = ("a <b>circle", "square", "triangle")
 
 
 def run_bench(
