@@ -93,7 +93,10 @@ def select_iterations(names: tuple[str, ...], folder: Path = MODELS) -> tuple[It
     known = {iteration.name: iteration for iteration in list_iterations(folder)}
     for name in names:
         if name not in known:
-            raise IterationError(f"{name}: no such iteration; choose from {', '.join(known)}")
+            raise IterationError(
+                f"{name}: no such iteration; choose from {', '.join(known)}, or name a model file "
+                "as FILE:CLASS"
+            )
     return tuple(known[name] for name in dict.fromkeys(names)) or tuple(known.values())
 
 
