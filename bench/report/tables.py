@@ -182,6 +182,12 @@ def _format_element(value: object) -> str:
     return f"({_format_value(value)})" if isinstance(value, tuple) else _format_value(value)
 
 
+def describe_processor(machine: Machine) -> str:
+    """Return a processor's name with what tells its generation and the compiler, where recorded."""
+    known = [text for text in (machine.instructions, machine.compiler) if text]
+    return f"{machine.processor} ({'; '.join(known)})" if known else machine.processor
+
+
 def tabulate_machines(runs: tuple[Run, ...]) -> Table:
     """Return the machines that trained the runs, and which seeds each trained."""
     seeds: dict[Machine, list[int]] = defaultdict(list)
@@ -199,7 +205,7 @@ def tabulate_machines(runs: tuple[Run, ...]) -> Table:
             (
                 machine.device,
                 machine.driver or ABSENT,
-                machine.processor,
+                describe_processor(machine),
                 machine.system,
                 machine.torch,
                 machine.python,
