@@ -182,7 +182,7 @@ def _evaluate(node: ast.expr, path: Path) -> Any:
     except (ValueError, TypeError) as error:
         raise IterationError(
             f"{path}:{node.lineno}: {shorten(ast.unparse(node))} is not a literal; "
-            "narrative and recipe are plain values and types of models/recipe.py"
+            "narrative and recipe are plain values and types of models.recipe"
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -40,7 +41,7 @@ from bench.report.wording import (
     format_interval,
     format_number,
 )
-from models.recipe import MultiStep, Recipe
+from models.recipe import Recipe, schedules
 
 LOSS_DECIMALS = 5
 RATES_AN_EPOCH = 8
@@ -79,6 +80,7 @@ def _compose_section(judged: Judged, challenge: Challenge) -> SectionData:
     images = max((e.validation_total for run in runs for e in run.epochs), default=1)
     training = max((e.training_total for run in runs for e in run.epochs), default=1)
     recipe = judged.iteration.recipe
+    rates = _list_rates(recipe, training)
     commands = write_commands(judged.iteration, evidence, challenge)
     scores = findings.runs
     worst = findings.summary.worst
@@ -111,8 +113,8 @@ def _compose_section(judged: Judged, challenge: Challenge) -> SectionData:
         paths=_compose_paths(judged.verdict.reliable),
         thresholds=tuple(_compose_step(each, challenge) for each in findings.thresholds),
         sensitivity=_compose_sensitivity(findings.sensitivity, challenge),
-        rates=_list_rates(recipe, training),
-        rates_logarithmic=isinstance(recipe.schedule, MultiStep),
+        rates=rates,
+        rates_logarithmic=_is_logarithmic(recipe, rates),
         blocks=group_layers(cost.layers),
         confusions=findings.difficulty.confusions,
     )
@@ -249,15 +251,27 @@ def _describe_mean(interval: Interval | None, challenge: Challenge) -> Mean | No
     )
 
 
+def _is_logarithmic(recipe: Recipe, rates: tuple[Rate, ...]) -> bool:
+    """Say whether rates are drawn by their ratios: where the schedule multiplies them."""
+    multiplies = isinstance(
+        recipe.schedule, schedules.Step | schedules.MultiStep | schedules.Exponential
+    )
+    return multiplies and all(each.rate > 0 for each in rates)
+
+
 def _list_rates(recipe: Recipe, training: int) -> tuple[Rate, ...]:
     """Return the learning rate at some steps of each epoch, and where the last one ends."""
     steps = max(1, min(-(-training // recipe.batch_size), MOST_STEPS // recipe.epochs))
-    table = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=steps)
+    try:
+        table = recipe.rates(steps_per_epoch=steps)
+    except (ValueError, ArithmeticError):  # no run can have been trained so
+        return ()
     every = max(1, steps // RATES_AN_EPOCH)
     shown = [step for step in range(len(table)) if step % steps % every == 0]
-    return (
-        *(Rate(epoch=round(step / steps, 4), rate=table[step]) for step in shown),
-        Rate(epoch=float(recipe.epochs), rate=table[-1]),
+    points = [(step / steps, table[step]) for step in shown]
+    points.append((float(recipe.epochs), table[-1]))
+    return tuple(
+        Rate(epoch=round(epoch, 4), rate=rate) for epoch, rate in points if math.isfinite(rate)
     )
 
 

@@ -50,6 +50,7 @@ const share = (section, errors) =>
 
 /** A little room around a logarithmic table of rates; others begin at zero. */
 function rateDomain(section) {
+  if (!section.rates.length) return [0, 1];
   const [low, high] = d3.extent(section.rates, (each) => each.rate);
   return section.rates_logarithmic ? [low / 1.4, high * 1.2] : [Math.min(0, low), high * 1.05 || 1];
 }
