@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +36,7 @@ COMPILES_NOTHING = "eager"
 class Look:
     """What a look at a submission gave: an inspection, or one line why there is none.
 
-    `excess` says what is over budget, so that no seed is worth training. With none of the three
-    there was no time left.
+    `excess` says what is over budget, so that no seed is worth training.
     """
 
     submission: Submission
@@ -63,8 +61,7 @@ class Look:
 class Screening:
     """How submissions are looked at: `recipe` is for those whose claim names none.
 
-    `limit_seconds` is how long a file may take; after `deadline`, by the monotonic clock, none is
-    looked at.
+    `limit_seconds` is how long a file may take.
     """
 
     folder: Path
@@ -75,7 +72,6 @@ class Screening:
     recipes: Path | None
     workers: int
     limit_seconds: float
-    deadline: float
 
     def look_at_all(
         self, submissions: Sequence[Submission], note: Callable[[Look], None]
@@ -100,7 +96,7 @@ class Screening:
         return tuple(_tell_apart(looks))
 
     def _look(self, submission: Submission) -> Look:
-        if submission.path is None or time.monotonic() > self.deadline:
+        if submission.path is None:
             return Look(submission=submission)
         try:
             iteration = self._find_iteration(submission, submission.path)

@@ -19,7 +19,7 @@ from bench.durations import parse_duration
 from bench.errors import BenchError
 from bench.executors.startup import start_early
 from bench.grading.claims import read_claims
-from bench.grading.marks import INTERRUPTED, Grade
+from bench.grading.marks import Grade
 from bench.grading.page import render_page
 from bench.grading.ranking import rank
 from bench.grading.spreadsheet import write_csv
@@ -48,7 +48,7 @@ ENGINES = ("auto", "eager", "native", "stacked")
     metavar="2h",
     default="2h",
     show_default=True,
-    help="Time for all of it: no file is looked at and no seed started after it.",
+    help="Time for all of it: no seed is started after it.",
 )
 @click.option(
     "--claims",
@@ -202,7 +202,6 @@ def grade(
         recipes=claims.parent if claims is not None else None,
         workers=workers or count_cores(),
         limit_seconds=limit_look(seconds),
-        deadline=started + seconds,
     )
     session = GradingSession(
         challenge=challenge,
@@ -220,7 +219,7 @@ def grade(
             found = screening.look_at_all(listed, looks.note)
         graded = session.grade(console, found, interruption)
     except KeyboardInterrupt:
-        _write(console, places, challenge, [grade_untrained(x, INTERRUPTED) for x in looks.all()])
+        _write(console, places, challenge, list(map(grade_untrained, looks.all())))
         return EXIT_CODE
     _write(console, places, challenge, graded.grades)
     if graded.outcome.refusal is not None:

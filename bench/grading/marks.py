@@ -16,7 +16,6 @@ from bench.records import Answer, Challenge, Cost, Status
 from bench.verdict import Verdict
 
 UNTRAINED = "not trained within the budget: no seed finished"
-LATE = "not looked at within the budget"
 INTERRUPTED = "not trained: interrupted before"
 
 
