@@ -10,6 +10,7 @@ import click
 
 from bench import __version__
 from bench.errors import BenchError
+from bench.figures import make_printable
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -94,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    click.echo(f"bench: error: {' '.join(message.split())}", err=True)
+    """Print an error as one line, without what would steer a terminal."""
+    click.echo(f"bench: error: {make_printable(' '.join(message.split()))}", err=True)
     return USAGE_ERROR
 
 

@@ -49,3 +49,8 @@ def format_seconds(seconds: float) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def make_printable(text: str) -> str:
+    """Return a stranger's text as one line without what would steer a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -157,8 +157,12 @@ class Conditions(Struct, frozen=True, kw_only=True, order=True, gc=False, omit_d
         return f"{self.device}, {self.precision}, {self.engine} engine{beside}, torch {self.torch}"
 
 
-class Machine(Struct, frozen=True, kw_only=True, gc=False):
-    """Where a run was trained: what moves bits and seconds only."""
+class Machine(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Where a run was trained: what moves bits and seconds only.
+
+    A processor's name may hide its generation: `instructions` tells it, and what the processor can
+    do. `compiler` is the one that the native engine uses. Older lines have neither.
+    """
 
     device: Text
     driver: Text | None
@@ -168,6 +172,8 @@ class Machine(Struct, frozen=True, kw_only=True, gc=False):
     python: Text
     commit: Text | None
     dirty: bool | None
+    instructions: Text | None = None
+    compiler: Text | None = None
 
 
 class Mistake(Struct, frozen=True, array_like=True, gc=False):

@@ -18,7 +18,7 @@ from scipy import stats
 
 from bench.consistency import adjust_holm
 from bench.iterations import Iteration
-from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, EpochScore, Machine, Run, Status
+from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, EpochScore, Run, Status
 
 ERROR_RATE = 0.01
 """Chance at most that the statistical rule contradicts an honest ledger in one verification."""
@@ -28,6 +28,9 @@ MOST_OTHERS = 1_000
 
 THREADED_ENGINES = frozenset({"plain"})
 """Engines that train one seed on all cores, whose number moves bits and is not recorded."""
+
+COMPILED_ENGINES = frozenset({"native"})
+"""Engines whose arithmetic a compiler on the machine arranges."""
 
 _Scores = tuple[tuple[float, float], ...]
 
@@ -117,14 +120,16 @@ def compare_bits(pair: Pair) -> Check | None:
 def must_agree(recorded: Run, again: Run) -> bool:
     """Say whether two trainings of one seed owe each other the same bits.
 
-    They do on one kind of processor with one version of torch, under the same conditions, by an
-    engine that trains a seed on one core.
+    They do on one kind of processor with one version of torch (and for the native engine of the
+    compiler), under the same conditions, by an engine that trains a seed on one core. A line that
+    does not tell generation or compiler owes nothing.
     """
     return (
         recorded.conditions == again.conditions
         and recorded.conditions.device == "cpu"
         and recorded.conditions.engine not in THREADED_ENGINES
-        and _kind(recorded.machine) == _kind(again.machine)
+        and _tells_kind(recorded)
+        and _kind(recorded) == _kind(again)
     )
 
 
@@ -197,8 +202,16 @@ def _evidence_key(run: Run) -> tuple[object, ...]:
     return run.iteration, run.fingerprint, run.dataset, run.conditions
 
 
-def _kind(machine: Machine) -> tuple[str | None, ...]:
-    return machine.device, machine.driver, machine.processor, machine.system, machine.torch
+def _tells_kind(run: Run) -> bool:
+    machine, compiled = run.machine, run.conditions.engine in COMPILED_ENGINES
+    return machine.instructions is not None and not (compiled and machine.compiler is None)
+
+
+def _kind(run: Run) -> tuple[str | None, ...]:
+    machine = run.machine
+    compiler = machine.compiler if run.conditions.engine in COMPILED_ENGINES else None
+    processor = machine.device, machine.processor, machine.instructions
+    return *processor, machine.driver, machine.system, machine.torch, compiler
 
 
 def _count_parameters(run: Run) -> tuple[int, int]:
@@ -294,7 +307,9 @@ def _conclude(pair: Pair, p: float, *, least: float, others: int) -> Check:
     recorded, again = pair.recorded, pair.again
     if recorded.conditions != again.conditions:
         where = f"trained again under {again.conditions}"
-    elif _kind(recorded.machine) != _kind(again.machine):
+    elif not _tells_kind(recorded):
+        where = "recorded without generation of the processor or compiler"
+    elif _kind(recorded) != _kind(again):
         where = "trained again on another machine"
     else:
         where = "not the same bits, which these conditions do not promise"

@@ -34,6 +34,8 @@ MACHINE = Machine(
     python="3.11.9",
     commit="0123456789abcdef0123456789abcdef01234567",
     dirty=False,
+    instructions="cpu family 25, model 17, stepping 1, abilities 0123456789ab",
+    compiler="g++ 12.2.0",
 )
 
 

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from bench.ledger import read_ledger
 from bench.records import Run
@@ -43,7 +45,7 @@ def read_runs(folder: Path, iteration: str = "iteration_1") -> tuple[Run, ...]:
     return read_ledger(ledger_file(folder, iteration)).runs
 
 
-def stable_lines(folder: Path, iteration: str) -> list[dict[str, object]]:
+def stable_lines(folder: Path, iteration: str) -> list[dict[str, Any]]:
     """Return the ledger's lines by seed, without time stamps and seconds."""
     lines = []
     for text in ledger_file(folder, iteration).read_text().splitlines():
@@ -62,8 +64,8 @@ def wait_for_runs(folder: Path, count: int, process: subprocess.Popen[str]) -> N
         time.sleep(0.05)
 
 
-def children_of(parent: int) -> list[int]:
-    """Return the processes that descend from one, by /proc."""
+def children_of(parent: int) -> dict[int, int]:
+    """Return the processes that descend from one, each with how far, by /proc."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -72,11 +74,12 @@ def children_of(parent: int) -> list[int]:
             continue
         if fields[0] != "Z":
             parents[int(entry.parent.name)] = int(fields[1])
-    family: list[int] = []
-    frontier = [parent]
-    while frontier:
-        frontier = [pid for pid, ppid in parents.items() if ppid in frontier]
-        family += frontier
+    family: dict[int, int] = {}
+    generation, depth = [parent], 0
+    while generation:
+        generation = [pid for pid, above in parents.items() if above in generation]
+        depth += 1
+        family |= dict.fromkeys(generation, depth)
     return family
 
 
@@ -92,8 +95,11 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_until_gone(pids: list[int]) -> None:
-    deadline = time.monotonic() + 30
-    while any(is_alive(pid) for pid in pids):
-        assert time.monotonic() < deadline, "workers outlive their parent"
+def all_end(pids: Iterable[int], *, seconds: float = 30.0) -> bool:
+    """Say whether all these processes end in time."""
+    deadline = time.monotonic() + seconds
+    while any(map(is_alive, pids)):
+        if time.monotonic() > deadline:
+            return False
         time.sleep(0.05)
+    return True

@@ -391,6 +391,13 @@ def test_the_process_itself_complains_in_one_line(folder: Path, arguments: list[
     assert read_files(folder) == {}
 
 
+def test_an_error_cannot_steer_the_terminal(complain: Complain) -> None:
+    """What a stranger wrote into a name is shown, and clears no screen and sets no title."""
+    line = complain("judge", "\x1b[2J\x1b]0;owned\x07\u202eiteration_4")
+
+    assert line.startswith("?[2J?]0;owned??iteration_4: no such iteration")
+
+
 def test_help_lists_every_command(capfd: pytest.CaptureFixture[str]) -> None:
     """`bench --help` names every command with its one line, and where to read on."""
     assert main(["--help"]) == 0

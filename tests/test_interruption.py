@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes import (
+    all_end,
     bench_run,
     children_of,
     command,
@@ -17,7 +18,6 @@ from processes import (
     read_runs,
     stable_lines,
     wait_for_runs,
-    wait_until_gone,
 )
 
 pytestmark = pytest.mark.faults
@@ -69,10 +69,10 @@ def test_an_interruption_in_an_epoch_names_the_seeds_in_flight(
     assert "stopped: interrupted" in errors
     assert "unfinished: iteration_1 seed" in errors
     assert (tmp_path / "index.html").stat().st_size > 1000
-    wait_until_gone(family)
+    assert all_end(family), "workers outlive their parent"
 
 
-def wait_for_workers(process: subprocess.Popen[str], count: int = 4) -> list[int]:
+def wait_for_workers(process: subprocess.Popen[str], count: int = 4) -> dict[int, int]:
     """Wait until fork server, tracker and workers are there, and return them."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while len(family := children_of(process.pid)) < count:
@@ -92,7 +92,7 @@ def test_an_interruption_before_training_is_one_line(tmp_path: Path) -> None:
     assert errors.splitlines()[-1] == "bench: interrupted"
     assert "Traceback" not in errors
     assert not read_runs(tmp_path)
-    wait_until_gone(family)
+    assert all_end(family), "workers outlive their parent"
 
 
 def test_interrupted_and_resumed_is_as_undisturbed(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_second_interruption_stops_at_once(tmp_path: Path) -> None:
     assert "stopped at once" in errors
     assert ledger_file(tmp_path).read_bytes().endswith(b"\n")
     assert read_runs(tmp_path)
-    wait_until_gone(family)
+    assert all_end(family), "workers outlive their parent"
 
 
 def test_a_reader_that_goes_away_stops_no_training(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from processes import (
     BENCH,
+    all_end,
     bench_run,
     children_of,
     command,
@@ -18,7 +19,6 @@ from processes import (
     read_runs,
     stable_lines,
     wait_for_runs,
-    wait_until_gone,
 )
 
 
@@ -93,7 +93,7 @@ def test_a_killed_command_keeps_its_finished_runs(tmp_path: Path) -> None:
     killed.wait()
     kept = [run.seed for run in read_runs(tmp_path)]
     before = ledger_file(tmp_path).read_bytes()
-    wait_until_gone(family)
+    assert all_end(family), "workers outlive their parent"
     done = bench_run(tmp_path, "--seeds", "6", "--epochs", "3")
     assert done.returncode == 0, done.stderr
     assert f"{len(kept)} recorded already" in done.stderr
@@ -142,7 +142,7 @@ def test_an_interrupted_command_leaves_a_ledger_and_a_page(
     assert "stopped: interrupted" in errors
     assert len(read_runs(tmp_path)) >= 2
     assert (tmp_path / "index.html").stat().st_size > 1000
-    wait_until_gone(family)
+    assert all_end(family), "workers outlive their parent"
 
 
 def test_over_budget_is_decided_after_one_run(tmp_path: Path) -> None:
@@ -272,4 +272,4 @@ def test_an_interrupted_plain_run_leaves_no_process(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     process.wait(timeout=60)
     assert process.returncode == 130
-    wait_until_gone(family)
+    assert all_end(family), "workers outlive their parent"

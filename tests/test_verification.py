@@ -17,6 +17,7 @@ from scipy import stats
 from bench.challenges import MNIST
 from bench.records import Run, Status
 from bench.verification import (
+    COMPILED_ENGINES,
     ERROR_RATE,
     THREADED_ENGINES,
     Outcome,
@@ -139,6 +140,8 @@ def test_equal_bits_are_identical_wherever_they_come_from() -> None:
         ({"machine": replace(MACHINE, python="3.14.0", commit=None)}, True),
         ({"machine": replace(MACHINE, torch="2.13.1")}, False),
         ({"machine": ELSEWHERE}, False),
+        ({"machine": replace(MACHINE, instructions="cpu family 25, model 1, ...")}, False),
+        ({"machine": replace(MACHINE, compiler="g++ 14.1.0")}, True),
         ({"conditions": replace(CONDITIONS, torch="2.14")}, False),
     ],
 )
@@ -148,6 +151,31 @@ def test_bits_are_owed_by_one_processor_and_one_torch(
     """Python and the commit move none; a patch of torch may."""
     pair = pair_with(make_run(), **changes)
     assert must_agree(pair.recorded, pair.again) is owed
+
+
+def test_the_native_engine_owes_bits_to_one_compiler() -> None:
+    """Another compiler may arrange its sums in another order."""
+    run = make_run(conditions=replace(CONDITIONS, engine="native"))
+    other = replace(run, machine=replace(MACHINE, compiler="g++ 14.1.0"))
+
+    assert must_agree(run, run)
+    assert not must_agree(run, other)
+
+
+@pytest.mark.parametrize("engine", ["eager", "native"])
+def test_a_line_that_does_not_tell_the_processor_owes_no_bits(engine: str) -> None:
+    """Lines from before it was recorded: the name alone may hide another generation."""
+    machine = replace(MACHINE, instructions=None, compiler=None)
+    run = make_run(conditions=replace(CONDITIONS, engine=engine), machine=machine)
+
+    assert not must_agree(run, run)
+
+
+def test_the_compiled_engines_are_those_of_the_table() -> None:
+    """Whoever adds an engine that a compiler arranges must name it here."""
+    from bench.training.engines import ENGINES
+
+    assert set(ENGINES) > COMPILED_ENGINES
 
 
 def test_no_bits_are_owed_by_engines_of_many_cores_and_by_gpus() -> None:

@@ -43,6 +43,7 @@ from bench.commands.options import (
 from bench.commands.terminal import make_console
 from bench.errors import LedgerError, SettingsError
 from bench.executors.startup import start_early
+from bench.figures import make_printable
 from bench.foreign import change_epochs
 from bench.iterations import Iteration, list_iterations
 from bench.ledger import ledger_path, read_ledger
@@ -210,7 +211,7 @@ def verify_bundle(path: Path, options: list[str], data: Path | None) -> int:
         except LedgerError as error:
             wrong = [str(error).replace(f"{root}{os.sep}", "")]
         for line in wrong:
-            click.echo(_clean(f"{Outcome.CONTRADICTED:12}  {line}"))
+            click.echo(make_printable(f"{Outcome.CONTRADICTED:12}  {line}"))
         if wrong:
             return EXIT_CONTRADICTED
         _print_bundle(manifest)
@@ -232,7 +233,7 @@ def _print_bundle(manifest: Manifest) -> None:
     for result in manifest.results:
         if result.conditions is not None:
             click.echo(
-                _clean(
+                make_printable(
                     f"{result.answer:9} {result.iteration} ({result.conditions}): {result.holding} "
                     f"of {result.runs} seeds hold; {result.stale} runs of other code"
                 )
@@ -342,7 +343,7 @@ def _make_progress(console: Console) -> Progress:
 def _print_checks(checks: Iterable[Check]) -> None:
     for check in checks:
         click.echo(
-            _clean(
+            make_printable(
                 f"{check.outcome:12}  {check.iteration} seed {check.seed} ({check.conditions}): "
                 f"{check.why}"
             )
@@ -379,8 +380,3 @@ def _conclude(checks: Sequence[Check], *, on_paper: bool) -> int:
         return EXIT_CONTRADICTED
     verified = counts[Outcome.IDENTICAL] + counts[Outcome.COMPATIBLE]
     return 0 if verified or on_paper else EXIT_NOTHING_VERIFIED
-
-
-def _clean(text: str) -> str:
-    """Return text of a ledger without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -169,6 +169,12 @@ def _format_value(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def describe_processor(machine: Machine) -> str:
+    """Return a processor's name with what tells its generation and the compiler, where recorded."""
+    known = [text for text in (machine.instructions, machine.compiler) if text]
+    return f"{machine.processor} ({'; '.join(known)})" if known else machine.processor
+
+
 def tabulate_machines(runs: tuple[Run, ...]) -> Table:
     """Return the machines that trained the runs, and which seeds each trained."""
     seeds: dict[Machine, list[int]] = defaultdict(list)
@@ -186,7 +192,7 @@ def tabulate_machines(runs: tuple[Run, ...]) -> Table:
             (
                 machine.device,
                 machine.driver or ABSENT,
-                machine.processor,
+                describe_processor(machine),
                 machine.system,
                 machine.torch,
                 machine.python,

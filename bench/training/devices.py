@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from bench.errors import DeviceError
 from bench.records import Conditions, Machine
+from bench.training.native.library import name_compiler
 
 
 def choose_device(name: str) -> torch.device:
@@ -67,16 +70,38 @@ def describe_machine(device: torch.device) -> Machine:
         python=platform.python_version(),
         commit=commit,
         dirty=dirty,
+        instructions=describe_instructions(_read_cpuinfo()),
+        compiler=name_compiler(),
     )
 
 
+def describe_instructions(cpuinfo: Mapping[str, str]) -> str | None:
+    """Return generation and abilities of a processor, `None` where the system does not tell.
+
+    `cpuinfo` is the first processor of Linux's /proc/cpuinfo, of x86 or Arm. The abilities are a
+    digest of their sorted names.
+    """
+    names = ("cpu family", "model", "stepping", "CPU part", "CPU revision")
+    generation = [f"{name} {cpuinfo[name]}" for name in names if cpuinfo.get(name)]
+    abilities = " ".join(sorted((cpuinfo.get("flags") or cpuinfo.get("Features") or "").split()))
+    if not generation or not abilities:
+        return None
+    digest = hashlib.sha256(abilities.encode()).hexdigest()[:12]
+    return f"{', '.join(generation)}, abilities {digest}"
+
+
 def _read_processor() -> str:
+    return _read_cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+def _read_cpuinfo() -> dict[str, str]:
+    """Return what Linux says of the first processor; nothing elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        return {}
+    lines = (line.partition(":") for line in text.partition("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
 
 
 def _read_driver() -> str | None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from processes import all_end, children_of, ledger_file, stable_lines
 
 from bench.ledger import read_ledger
 from faults.outcome import Circumstances, Outcome
@@ -25,8 +24,6 @@ TRAINING = "runs at most with"
 LONGEST_WAIT_SECONDS = 3.0
 LONGEST_LIFE_SECONDS = 40.0
 HANG_SECONDS = 180
-ORPHAN_SECONDS = 30
-TIMES = ("started", "wall_seconds", "checksum")
 
 
 def inject(given: Circumstances) -> Outcome:
@@ -46,7 +43,9 @@ def inject(given: Circumstances) -> Outcome:
         outcome.compare(range(seeds), list_seeds(_file(folder)))
         outcome.wrong += sum(
             mine != theirs
-            for mine, theirs in zip(_timeless(folder), _timeless(undisturbed), strict=True)
+            for mine, theirs in zip(
+                stable_lines(folder, ITERATION), stable_lines(undisturbed, ITERATION), strict=True
+            )
         )
         outcome.wrong += _verdict(folder) != _verdict(undisturbed)
     return outcome
@@ -86,9 +85,9 @@ def _kill(
     parent: bool,
 ) -> None:
     """Kill the parent or one of its workers, where there is one; its runs must stay."""
-    family = list(_family(training.pid))
+    family = children_of(training.pid)
     trains = TRAINING in _read_complaint(folder)
-    workers = [pid for pid, depth in family if depth == 2 and trains]
+    workers = [pid for pid, depth in family.items() if depth == 2 and trains]
     if training.poll() is not None or not (parent or workers):
         return
     before = list_seeds(_file(folder))
@@ -96,7 +95,7 @@ def _kill(
     outcome.injected += 1
     if parent:
         training.wait()
-        outcome.expect(_all_end([pid for pid, _ in family]), "workers outlived their parent")
+        outcome.expect(all_end(family), "workers outlived their parent")
     outcome.compare(before, list_seeds(_file(folder)))
 
 
@@ -139,55 +138,10 @@ def _read_complaint(folder: Path) -> str:
 
 
 def _file(folder: Path) -> Path:
-    return folder / "ledger" / "digits" / f"{ITERATION}.jsonl"
-
-
-def _timeless(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines by seed, without when and how long."""
-    lines = []
-    for text in _file(folder).read_text().splitlines():
-        line = {key: value for key, value in json.loads(text).items() if key not in TIMES}
-        for epoch in line["epochs"]:
-            del epoch["seconds"]
-        lines.append(line)
-    return sorted(lines, key=lambda line: int(line["seed"]))
+    return ledger_file(folder, ITERATION)
 
 
 def _verdict(folder: Path) -> list[tuple[object, ...]]:
     """Return what decides of each run; one epoch is another recipe, and no verdict of its own."""
     runs = sorted(read_ledger(_file(folder)).runs, key=lambda run: run.seed)
     return [(run.seed, run.status, run.epochs[-1].validation_correct) for run in runs]
-
-
-def _family(parent: int) -> Iterator[tuple[int, int]]:
-    """Yield the processes that descend from one, each with how far: workers come second."""
-    parents = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if fields[0] != "Z":
-            parents[int(entry.parent.name)] = int(fields[1])
-    generation, depth = [parent], 0
-    while generation:
-        generation = [pid for pid, above in parents.items() if above in generation]
-        depth += 1
-        for pid in generation:
-            yield pid, depth
-
-
-def _all_end(pids: list[int]) -> bool:
-    deadline = time.monotonic() + ORPHAN_SECONDS
-    while time.monotonic() < deadline:
-        if not any(_is_alive(pid) for pid in pids):
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False

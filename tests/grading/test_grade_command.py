@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from class_of_twelve import FILES, FREEZES, HEAD, LIGHT, TINY, hand_in
+from class_of_twelve import FILES, FREEZES, HEAD, KILLS_LATE, LIGHT, TINY, hand_in
 from page_reader import read_page
 
 ROOT = Path(__file__).parent.parent.parent
@@ -85,7 +85,7 @@ def test_a_class_of_twelve_gets_twelve_rows(tmp_path: Path):
     assert "not valid Python" in rows["ivan.py"]["why"]
     assert "no data here" in rows["jana.py"]["why"]
     assert "7 scores" in rows["kim.py"]["why"]
-    assert "took its worker down" in rows["lars.py"]["why"]
+    assert "ended its process" in rows["lars.py"]["why"]
     assert rows["dan.py"]["why"].startswith("over budget: 74,650 parameters")
     assert rows["dan.py"]["seeds"] == ""
     declared = {n: (r["declared parameters"], r["reached parameters"]) for n, r in rows.items()}
@@ -130,6 +130,25 @@ def test_a_submission_that_freezes_in_training_costs_its_own_row_only(tmp_path: 
     assert "no epoch was finished within 20 s" in rows["frozen.py"]["why"]
     assert rows["tiny.py"]["seeds"] == "2"
     assert "frozen-Net seed 0: given up" in output
+
+
+@pytest.mark.faults
+def test_a_submission_that_kills_its_worker_costs_its_own_row_only(tmp_path: Path):
+    """It is tried three times, of one seed; the others are trained to the end."""
+    (tmp_path / "subs").mkdir()
+    (tmp_path / "subs" / "killer.py").write_text(HEAD + KILLS_LATE)
+    (tmp_path / "subs" / "tiny.py").write_text(HEAD + TINY)
+    code, output = grade(
+        tmp_path, "subs", "--dataset", "digits", "--budget", "10m", "--workers", "2",
+        "--engine", "eager", "--seeds", "2", "--output", "out",
+    )  # fmt: skip
+    rows = read_rows(tmp_path / "out")
+
+    assert code == 0
+    assert rows["killer.py"]["verdict"] == "BROKEN"
+    assert "took its worker down 3 times" in rows["killer.py"]["why"]
+    assert rows["tiny.py"]["seeds"] == "2"
+    assert output.count("given up") == 1
 
 
 @pytest.mark.faults

@@ -80,10 +80,22 @@ def _compile(compiler: str, source: str, library: Path) -> None:
         built.replace(library)
 
 
+def name_compiler() -> str | None:
+    """Return name and version of the compiler as it gives them, `None` without one."""
+    compiler = find_compiler()
+    return next(iter(_read_version(compiler).splitlines()), None) if compiler else None
+
+
+@cache
+def _read_version(compiler: str) -> str:
+    return subprocess.run(
+        [compiler, "--version"], capture_output=True, text=True, check=False
+    ).stdout
+
+
 @cache
 def _identify(compiler: str) -> str:
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
-    return f"{version.stdout}\n{_read_processor()}"
+    return f"{_read_version(compiler)}\n{_read_processor()}"
 
 
 def _read_processor() -> str:
