@@ -18,6 +18,7 @@ from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.errors import BenchError
 from bench.executors.startup import start_early
+from bench.figures import make_printable
 from bench.grading.claims import read_claims
 from bench.grading.marks import Grade
 from bench.grading.page import render_page
@@ -250,4 +251,4 @@ def _write(console: Console, places: Places, challenge: Challenge, grades: Seque
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(make_printable(text), highlight=False, markup=False, soft_wrap=True)
