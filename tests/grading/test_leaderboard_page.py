@@ -102,7 +102,7 @@ def test_a_row_has_the_claim_beside_what_was_measured():
     assert texts[6] == "9 of 10 best epoch 0.01 points higher"
     assert texts[7:] == [
         "1 of 2 convolutions", "1 × 0.1", "global average pooling nothing dense",
-        "28 x 28 8 x 8 before the head", "below 8,000 3 remarks",
+        "28 x 28 8 x 8 locally", "below 8,000 3 remarks",
     ]  # fmt: skip
 
 
@@ -129,6 +129,8 @@ def test_the_page_states_its_rule_and_asks_the_challenges_question():
     assert RULE in text
     assert "97 % on the embedded digits in every one of the last 3 epochs" in text
     assert "1 ✓ HOLDS" in text
+    assert "They say nothing about MNIST." in text
+    assert "say nothing about MNIST" not in read_page(render(make_grade())).text
 
 
 def test_a_page_without_any_sound_submission_is_a_page():
