@@ -33,7 +33,7 @@ from bench.records import Challenge
 from bench.screening import Look
 from bench.session import Outcome, Session, choose_workers, start_campaign, train_campaign
 
-LEAST_PATIENCE_SECONDS, MOST_PATIENCE_SECONDS = 20.0, 600.0
+LEAST_PATIENCE_SECONDS, MOST_PATIENCE_SECONDS = 60.0, 600.0
 SHARE_OF_BUDGET = 8
 """A seed that finishes no epoch within this part of the budget is given up."""
 

@@ -15,19 +15,13 @@ import torch
 from msgspec import structs
 
 from bench.errors import BenchError
-from bench.executors.inspection import LIMIT_SECONDS, Inspection, inspect_iteration
+from bench.executors.inspection import Inspection, inspect_iteration
 from bench.foreign import find_iterations
 from bench.grading.marks import Screened
 from bench.grading.submissions import Submission
 from bench.iterations import Iteration
 from bench.records import Challenge
 from bench.verdict import find_excess
-
-LEAST_SECONDS = 20.0
-"""A file gets so long to be looked at even of a short budget: torch takes some of it."""
-
-SHARE_OF_BUDGET = 8
-"""Of a budget, no file may take more than this part of it to be looked at."""
 
 COMPILES_NOTHING = "eager"
 
@@ -61,7 +55,7 @@ class Look:
 class Screening:
     """How submissions are looked at: `recipe` is for those whose claim names none.
 
-    `limit_seconds` is how long a file may take.
+    `recipes` is the folder from which claims see their recipes.
     """
 
     folder: Path
@@ -71,7 +65,6 @@ class Screening:
     recipe: str
     recipes: Path | None
     workers: int
-    limit_seconds: float
 
     def look_at_all(
         self, submissions: Sequence[Submission], note: Callable[[Look], None]
@@ -139,13 +132,7 @@ class Screening:
             engine=engine,
             shape=self.challenge.shape,
             classes=len(self.challenge.classes),
-            limit_seconds=self.limit_seconds,
         )
-
-
-def limit_look(budget_seconds: float) -> float:
-    """Return how long a file may take to be looked at, of a budget for all."""
-    return min(LIMIT_SECONDS, max(LEAST_SECONDS, budget_seconds / SHARE_OF_BUDGET))
 
 
 def _shorten(message: str, path: Path) -> str:

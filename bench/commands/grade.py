@@ -187,7 +187,7 @@ def grade(
     start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
     from bench.grading_session import GradingSession, grade_untrained
-    from bench.screening import Screening, limit_look
+    from bench.screening import Screening
     from bench.training.devices import choose_device, count_cores
 
     place = choose_device(device)
@@ -202,7 +202,6 @@ def grade(
         recipe=recipe,
         recipes=claims.parent if claims is not None else None,
         workers=workers or count_cores(),
-        limit_seconds=limit_look(seconds),
     )
     session = GradingSession(
         challenge=challenge,

@@ -120,14 +120,14 @@ def test_a_submission_that_freezes_in_training_costs_its_own_row_only(tmp_path: 
     (tmp_path / "subs" / "frozen.py").write_text(HEAD + FREEZES)
     (tmp_path / "subs" / "tiny.py").write_text(HEAD + TINY)
     code, output = grade(
-        tmp_path, "subs", "--dataset", "digits", "--budget", "2m", "--workers", "1",
+        tmp_path, "subs", "--dataset", "digits", "--budget", "5m", "--workers", "1",
         "--engine", "eager", "--seeds", "2", "--output", "out",
     )  # fmt: skip
     rows = read_rows(tmp_path / "out")
 
     assert code == 0
     assert rows["frozen.py"]["verdict"] == "BROKEN"
-    assert "no epoch was finished within 20 s" in rows["frozen.py"]["why"]
+    assert "no epoch was finished within 1 min" in rows["frozen.py"]["why"]
     assert rows["tiny.py"]["seeds"] == "2"
     assert "frozen-Net seed 0: given up" in output
 
