@@ -18,7 +18,7 @@ from bench.datasets import Dataset
 from bench.executors.processes import GivenUp
 from bench.figures import format_accuracy, format_seconds
 from bench.grading.marks import (
-    LATE,
+    INTERRUPTED,
     Grade,
     is_decided,
     mark_broken,
@@ -33,7 +33,7 @@ from bench.records import Challenge
 from bench.screening import Look
 from bench.session import Outcome, Session, choose_workers, start_campaign, train_campaign
 
-LEAST_PATIENCE_SECONDS, MOST_PATIENCE_SECONDS = 20.0, 600.0
+LEAST_PATIENCE_SECONDS, MOST_PATIENCE_SECONDS = 60.0, 600.0
 SHARE_OF_BUDGET = 8
 """A seed that finishes no epoch within this part of the budget is given up."""
 
@@ -160,8 +160,8 @@ def _announce(console: Console, session: Session, campaign: Campaign) -> None:
     )
 
 
-def grade_untrained(look: Look, why: str = LATE) -> Grade:
-    """Grade what is broken, missing or over budget; all else is undecided, and `why` says why."""
+def grade_untrained(look: Look) -> Grade:
+    """Grade what is broken, missing or over budget; all else was interrupted before."""
     submission, screened = look.submission, look.screened
     if submission.path is None:
         return mark_missing(submission)
@@ -169,7 +169,7 @@ def grade_untrained(look: Look, why: str = LATE) -> Grade:
         return mark_broken(submission, look.broken)
     if screened is not None and look.excess is not None:
         return mark_over_budget(submission, screened, look.excess)
-    return mark_undecided(submission, why, screened)
+    return mark_undecided(submission, INTERRUPTED, screened)
 
 
 def _grade_trained(look: Look, campaign: Campaign, given_up: Mapping[str, GivenUp]) -> Grade:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,19 +15,13 @@ import torch
 from msgspec import structs
 
 from bench.errors import BenchError
-from bench.executors.inspection import LIMIT_SECONDS, Inspection, inspect_iteration
+from bench.executors.inspection import Inspection, inspect_iteration
 from bench.foreign import find_iterations
 from bench.grading.marks import Screened
 from bench.grading.submissions import Submission
 from bench.iterations import Iteration
 from bench.records import Challenge
 from bench.verdict import find_excess
-
-LEAST_SECONDS = 20.0
-"""A file gets so long to be looked at even of a short budget: torch takes some of it."""
-
-SHARE_OF_BUDGET = 8
-"""Of a budget, no file may take more than this part of it to be looked at."""
 
 COMPILES_NOTHING = "eager"
 
@@ -37,8 +30,7 @@ COMPILES_NOTHING = "eager"
 class Look:
     """What a look at a submission gave: an inspection, or one line why there is none.
 
-    `excess` says what is over budget, so that no seed is worth training. With none of the three
-    there was no time left.
+    `excess` says what is over budget, so that no seed is worth training.
     """
 
     submission: Submission
@@ -63,8 +55,7 @@ class Look:
 class Screening:
     """How submissions are looked at: `recipe` is for those whose claim names none.
 
-    `limit_seconds` is how long a file may take; after `deadline`, by the monotonic clock, none is
-    looked at.
+    `recipes` is the folder from which claims see their recipes.
     """
 
     folder: Path
@@ -74,8 +65,6 @@ class Screening:
     recipe: str
     recipes: Path | None
     workers: int
-    limit_seconds: float
-    deadline: float
 
     def look_at_all(
         self, submissions: Sequence[Submission], note: Callable[[Look], None]
@@ -100,7 +89,7 @@ class Screening:
         return tuple(_tell_apart(looks))
 
     def _look(self, submission: Submission) -> Look:
-        if submission.path is None or time.monotonic() > self.deadline:
+        if submission.path is None:
             return Look(submission=submission)
         try:
             iteration = self._find_iteration(submission, submission.path)
@@ -143,13 +132,7 @@ class Screening:
             engine=engine,
             shape=self.challenge.shape,
             classes=len(self.challenge.classes),
-            limit_seconds=self.limit_seconds,
         )
-
-
-def limit_look(budget_seconds: float) -> float:
-    """Return how long a file may take to be looked at, of a budget for all."""
-    return min(LIMIT_SECONDS, max(LEAST_SECONDS, budget_seconds / SHARE_OF_BUDGET))
 
 
 def _shorten(message: str, path: Path) -> str:

@@ -45,6 +45,10 @@ EXPLAINED = {
     "power": ["--pass-rate", "--reliability", "--confidence", "--max-seeds", "90 % after"],
     "gate": ["Exit 0", "1 FAILS", "3 UNDECIDED", "stale", "2 usage", "require", "--ledger"],
     "report": ["--page", "--ledger", "no torch"],
+    "grade": [
+        "--budget", "--claims", "--recipe", "--challenge", "--seeds", "--ledger", "--output", "130",
+        "even if every submission is broken",
+    ],
 }  # fmt: skip
 """What the help of each command must mention."""
 

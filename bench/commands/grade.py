@@ -18,8 +18,9 @@ from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.errors import BenchError
 from bench.executors.startup import start_early
+from bench.figures import make_printable
 from bench.grading.claims import read_claims
-from bench.grading.marks import INTERRUPTED, Grade
+from bench.grading.marks import Grade
 from bench.grading.page import render_page
 from bench.grading.ranking import rank
 from bench.grading.spreadsheet import write_csv
@@ -48,7 +49,7 @@ ENGINES = ("auto", "eager", "native", "stacked")
     metavar="2h",
     default="2h",
     show_default=True,
-    help="Time for all of it: no file is looked at and no seed started after it.",
+    help="Time for all of it: no seed is started after it.",
 )
 @click.option(
     "--claims",
@@ -186,7 +187,7 @@ def grade(
     start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
     from bench.grading_session import GradingSession, grade_untrained
-    from bench.screening import Screening, limit_look
+    from bench.screening import Screening
     from bench.training.devices import choose_device, count_cores
 
     place = choose_device(device)
@@ -201,8 +202,6 @@ def grade(
         recipe=recipe,
         recipes=claims.parent if claims is not None else None,
         workers=workers or count_cores(),
-        limit_seconds=limit_look(seconds),
-        deadline=started + seconds,
     )
     session = GradingSession(
         challenge=challenge,
@@ -220,7 +219,7 @@ def grade(
             found = screening.look_at_all(listed, looks.note)
         graded = session.grade(console, found, interruption)
     except KeyboardInterrupt:
-        _write(console, places, challenge, [grade_untrained(x, INTERRUPTED) for x in looks.all()])
+        _write(console, places, challenge, list(map(grade_untrained, looks.all())))
         return EXIT_CODE
     _write(console, places, challenge, graded.grades)
     if graded.outcome.refusal is not None:
@@ -251,4 +250,4 @@ def _write(console: Console, places: Places, challenge: Challenge, grades: Seque
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(make_printable(text), highlight=False, markup=False, soft_wrap=True)

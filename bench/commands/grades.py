@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.figures import format_count, format_percent
+from bench.figures import format_count, format_percent, make_printable
 from bench.grading.marks import Grade
 from bench.grading.submissions import Submission
 
@@ -65,7 +65,7 @@ class Looks:
         return table
 
     def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(make_printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def print_grades(console: Console, ranked: Sequence[tuple[int, Grade]]) -> None:
@@ -89,5 +89,7 @@ def print_grades(console: Console, ranked: Sequence[tuple[int, Grade]]) -> None:
             "-" if measured is None else f"{measured.holding} of {measured.seeds}",
             grade.why,
         )
-        table.add_row(*map(Text, row))  # text of a student is no markup
+        table.add_row(
+            *(Text(make_printable(cell)) for cell in row)
+        )  # a student's text is no markup
     console.print(table)

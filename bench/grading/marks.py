@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from enum import StrEnum
 from fractions import Fraction
 
@@ -16,7 +18,6 @@ from bench.records import Answer, Challenge, Cost, Status
 from bench.verdict import Verdict
 
 UNTRAINED = "not trained within the budget: no seed finished"
-LATE = "not looked at within the budget"
 INTERRUPTED = "not trained: interrupted before"
 
 
@@ -46,7 +47,8 @@ class Measured(Struct, frozen=True, kw_only=True):
 
     `lower` is the lower bound of the share of all seeds that hold (Clopper-Pearson). `last` is the
     mean accuracy of the last epoch, `best` that of each run's best epoch, which flatters. Of the
-    seeds, `at_claim` had an epoch as good as was claimed, `None` without a claim.
+    seeds, `at_claim` had an epoch as good as was claimed, `None` without a claim. `trace` are the
+    training loss and the right validation images of each epoch of seed 0.
     """
 
     seeds: int
@@ -55,6 +57,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     last: Interval | None
     best: Fraction | None
     at_claim: int | None
+    trace: tuple[tuple[float, int], ...] = ()
 
     @property
     def optimism(self) -> Fraction | None:
@@ -161,6 +164,7 @@ def measure(verdict: Verdict, submission: Submission) -> Measured | None:
         lower=verdict.reliable.lower,
         last=_measure_last(verdict.evidence, verdict.challenge),
         best=_average_best(verdict.evidence),
+        trace=tuple((epoch.training_loss, epoch.validation_correct) for epoch in runs[0].epochs),
         at_claim=None if claimed is None else sum(accuracy >= claimed for accuracy in best),
     )
 
@@ -176,3 +180,15 @@ def _average_best(evidence: Evidence) -> Fraction | None:
     finished = [run for run in evidence.runs if run.status is Status.FINISHED and run.epochs]
     best = best_accuracies(finished, "validation")
     return sum(best, Fraction(0)) / len(best) if best else None
+
+
+def find_alike(grades: Sequence[Grade]) -> tuple[tuple[str, ...], ...]:
+    """Return groups of files whose first seeds went alike in every epoch: one network, one recipe.
+
+    Two networks that differ in anything that trains differ in their losses.
+    """
+    groups: dict[tuple[tuple[float, int], ...], list[str]] = defaultdict(list)
+    for grade in grades:
+        if grade.measured is not None and grade.measured.trace:
+            groups[grade.measured.trace].append(grade.submission.file)
+    return tuple(tuple(sorted(files)) for files in groups.values() if len(files) > 1)

@@ -100,19 +100,12 @@ class Net(nn.Module):
 """
 """Scores the few images of an inspection, and never returns from a training batch."""
 
-KILLS = """
-import os, signal
+KILLS_LATE = FREEZES.replace("import time", "import os, signal").replace(
+    "while True:\n                time.sleep(1)", "os.kill(os.getpid(), signal.SIGKILL)"
+)
+"""Kills its process in training alone."""
 
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(1, 10, 3)
-
-    def forward(self, x):
-        if self.training and len(x) > 40:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return self.conv(x).mean((2, 3))
-"""
+KILLS = KILLS_LATE.replace("if self.training and len(x) > 40", "if True")
 
 FILES = {
     "anna/model.py": HEAD + LIGHT,
