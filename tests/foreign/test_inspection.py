@@ -42,7 +42,8 @@ def test_a_file_that_hangs_is_told_with_why_it_was_executed(tmp_path: Path) -> N
     path = tmp_path / "model.py"
     path.write_text(
         "import torch.nn as nn\nexec('SIZE = 784')\n\n\nclass Net(nn.Module):\n"
-    assert "class alone does not do: NameError: name 'SIZE' is not defined" in str(caught.value)
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(SIZE, 10)\n"
         "\n    def forward(self, x):\n        return self.fc(x.flatten(1))\n\n\nwhile True: pass\n"
     )
     (iteration,) = find_iterations([str(path)], recipe="iteration_1", root=tmp_path)
