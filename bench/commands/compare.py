@@ -50,8 +50,8 @@ class ComparisonDocument(Struct, frozen=True, kw_only=True):
 
 
 @click.command("compare")
-@click.argument("first", metavar="ITERATION|FILE:CLASS")
-@click.argument("second", metavar="ITERATION|FILE:CLASS")
+@click.argument("first", metavar="ITERATION")
+@click.argument("second", metavar="ITERATION")
 @model_options
 @challenge_option
 @ledger_option
@@ -80,6 +80,7 @@ def command(
 
     \b
     bench compare iteration_3 iteration_4
+    bench compare iteration_4 model.py:Net --recipe iteration_4
     """  # noqa: D301
     chosen = choose_iterations((first, second), recipe, arguments)
     folder = find_ledger(ledger)

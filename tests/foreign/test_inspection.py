@@ -1,0 +1,58 @@
+"""What is told of files while they are looked at: prints, litter, and why a file may hang."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.errors import IterationError
+from bench.executors.inspection import inspect_iteration
+from bench.foreign import find_iterations
+from bench.iterations import MODELS, read_iteration
+
+CPU = torch.device("cpu")
+
+
+def test_notes_tell_what_an_iteration_of_ours_printed_and_wrote(tmp_path: Path) -> None:
+    """Bytes that are no text are counted as well, and file names steer no terminal."""
+    path = tmp_path / "iteration_9.py"
+    path.write_text(
+        (MODELS / "iteration_2.py").read_text()
+        + "\nimport os\nos.write(1, bytes(range(256)) * 1000)\nopen('a\\x1b[2J', 'w').close()\n"
+    )
+    found = inspect_iteration(read_iteration(path), CPU, engine="eager")
+    assert found.notes == (
+        "printed 256,000 bytes while it was tried, which are not shown",
+        r"wrote a\x1b[2J into its working directory, which is removed",
+    )
+    assert found.iteration.adaptation is None
+
+
+def test_nothing_is_told_of_a_quiet_iteration() -> None:
+    """Neither what torch warns of, nor what the harness does itself."""
+    found = inspect_iteration(read_iteration(MODELS / "iteration_2.py"), CPU, engine="eager")
+    assert found.notes == ()
+
+
+@pytest.mark.faults
+def test_a_file_that_hangs_is_told_with_why_it_was_executed(tmp_path: Path) -> None:
+    """Its class alone lacks a name, so the whole file is tried, and that never ends."""
+    path = tmp_path / "model.py"
+    path.write_text(
+        "import torch.nn as nn\nexec('SIZE = 784')\n\n\nclass Net(nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n"
+        "        self.fc = nn.Linear(SIZE, 10)\n"
+        "\n    def forward(self, x):\n        return self.fc(x.flatten(1))\n\n\nwhile True: pass\n"
+    )
+    (iteration,) = find_iterations([str(path)], recipe="iteration_1", root=tmp_path)
+    with pytest.raises(IterationError) as caught:
+        inspect_iteration(iteration, CPU, engine="eager", limit_seconds=10)
+    assert "takes longer than 10 seconds" in str(caught.value)
+    assert "alone does not do: NameError: name 'SIZE' is not defined" in str(caught.value)
+
+    path.write_text(path.read_text().replace("while True: pass\n", ""))
+    (iteration,) = find_iterations([str(path)], recipe="iteration_1", root=tmp_path)
+    found = inspect_iteration(iteration, CPU, engine="eager")
+    assert "the whole file was executed: its class alone does not do" in found.notes
