@@ -55,7 +55,7 @@ def audit(event, arguments):
         if os.path.dirname(name) != os.path.dirname(page) or name.endswith(".jsonl"):
             told.append(f"writes {name}")
     elif event == "import":
-        if arguments[0].startswith("models.") and not arguments[0].startswith("models.recipe"):
+        if arguments[0].startswith("models.") and arguments[0].split(".")[1] != "recipe":
             told.append(f"imports {arguments[0]}")
     elif event == "exec":
         name = arguments[0].co_filename

@@ -207,5 +207,5 @@ def _search_beside(iteration: Iteration) -> None:
     if list(models.__path__) != places:
         models.__path__[:] = places
         for name in [name for name in sys.modules if name.startswith("models.")]:
-            if name != "models.recipe":  # of another folder, perhaps
+            if name.split(".")[1] != "recipe":  # of another folder, perhaps
                 del sys.modules[name]
