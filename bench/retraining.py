@@ -17,7 +17,7 @@ from bench.errors import EngineError
 from bench.executors.inspection import Inspection, inspect_iteration
 from bench.executors.processes import EpochDone, GivenUp, WorkerPool
 from bench.iterations import Iteration
-from bench.records import Challenge, Conditions, Cost, Run
+from bench.records import Challenge, Conditions, Cost, Run, Shape
 from bench.session import POLL_SECONDS, choose_workers
 from bench.training.devices import count_cores, describe_conditions, describe_machine
 from bench.training.engines import AUTO, ENGINES, EngineChoice
@@ -59,7 +59,7 @@ def retrain(
     wanted: dict[_Key, list[Run]] = defaultdict(list)
     places: dict[tuple[str, Conditions], _Place] = {}
     for run in runs:
-        place = _find_place(run.conditions, iterations[run.iteration])
+        place = _find_place(run.conditions, iterations[run.iteration], challenge)
         places[run.iteration, place.conditions] = place
         wanted[run.iteration, place.conditions, run.seed].append(run)
     for batch in _batch(places.values()):
@@ -74,11 +74,11 @@ def retrain(
                 yield Pair(recorded=recorded, again=again)
 
 
-def _find_place(conditions: Conditions, iteration: Iteration) -> _Place:
+def _find_place(conditions: Conditions, iteration: Iteration, challenge: Challenge) -> _Place:
     """Return the conditions asked for where this machine has them, else what it would choose."""
     on_gpu = conditions.device.startswith("cuda") and torch.cuda.is_available()
     device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
-    found = _inspect(conditions, iteration, device)
+    found = _inspect(conditions, iteration, device, challenge.shape)
     return _Place(
         device=device,
         choice=found.choice,
@@ -89,15 +89,19 @@ def _find_place(conditions: Conditions, iteration: Iteration) -> _Place:
     )
 
 
-def _inspect(conditions: Conditions, iteration: Iteration, device: torch.device) -> Inspection:
+def _inspect(
+    conditions: Conditions, iteration: Iteration, device: torch.device, shape: Shape
+) -> Inspection:
     """Find the engine asked for, or without its device or for a network it refuses, the usual."""
     if conditions.device.partition(" ")[0] == device.type:
         engine = ENGINES.get(conditions.engine)
         side_by_side = engine is not None and engine.default_block is not None
         block = conditions.block if side_by_side else None
         with suppress(EngineError):
-            return inspect_iteration(iteration, device, engine=conditions.engine, block=block)
-    return inspect_iteration(iteration, device, engine=AUTO)
+            return inspect_iteration(
+                iteration, device, engine=conditions.engine, block=block, shape=shape
+            )
+    return inspect_iteration(iteration, device, engine=AUTO, shape=shape)
 
 
 def _batch(places: Iterable[_Place]) -> list[list[_Place]]:
@@ -139,7 +143,7 @@ def _train(
     device, choices = batch[0].device, {p.choice.engine: p.choice for p in batch}
     all_cores = any(ENGINES[name].all_cores for name in choices)
     pool = WorkerPool(
-        dataset=challenge.dataset,
+        challenge=challenge,
         folder=dataset.folder,
         device=device,
         workers=min(len(units), 1 if all_cores else choose_workers(device, workers, choices)),

@@ -13,6 +13,7 @@ from bench.commands.options import (
     challenge_option,
     find_challenge,
     find_ledger,
+    find_models,
     ledger_option,
     read_selection,
 )
@@ -127,7 +128,7 @@ def _choose_evidence(
 
 
 def _list_evidence(name: str, ledger: Path, challenge: Challenge) -> list[Evidence]:
-    (iteration,) = select_iterations((name,))
+    (iteration,) = select_iterations((name,), find_models())
     selection = read_selection(ledger, challenge, iteration, read=read_outlines)
     evidence = [each for each in selection.evidence if each.runs]
     if not evidence:

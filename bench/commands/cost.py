@@ -6,7 +6,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.commands.options import iterations_argument
+from bench.commands.options import (
+    challenge_option,
+    choose_challenge,
+    find_models,
+    iterations_argument,
+)
 from bench.commands.terminal import make_console
 from bench.executors.startup import start_early
 from bench.figures import format_count
@@ -16,18 +21,20 @@ from bench.records import Cost
 
 @click.command("cost")
 @iterations_argument
-def command(iterations: tuple[str, ...]) -> None:
+@challenge_option
+def command(iterations: tuple[str, ...], dataset: str) -> None:
     """Count parameters and multiply-accumulates (MACs) of one image, layer by layer.
 
     Executes the iterations' files, each in a process of its own. Counted by fvcore on an eval-mode
     copy; 1 MAC = 2 FLOPs. Operators without a formula are listed as uncounted. The receptive field
-    is in input pixels.
+    is in input pixels. A challenge decides the size of the image.
 
     \b
     bench cost              all iterations
     bench cost iteration_4  one of them
     """  # noqa: D301
-    chosen = select_iterations(iterations)
+    chosen = select_iterations(iterations, find_models())
+    shape = choose_challenge(dataset)[0].shape
 
     start_early()
     from torch import device  # once the names are known to be right
@@ -37,7 +44,7 @@ def command(iterations: tuple[str, ...]) -> None:
     console = make_console()
     for iteration in chosen:
         # the eager engine compiles nothing
-        found = inspect_iteration(iteration, device("cpu"), engine="eager")
+        found = inspect_iteration(iteration, device("cpu"), engine="eager", shape=shape)
         _print_cost(console, iteration.name, found.cost)
 
 

@@ -11,6 +11,7 @@ from bench.commands.options import (
     challenge_option,
     find_challenge,
     find_ledger,
+    find_models,
     find_project,
     iterations_argument,
     ledger_option,
@@ -41,9 +42,9 @@ def command(iterations: tuple[str, ...], dataset: str, ledger: Path | None) -> i
     settings = find_project()[1].gate
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    names = iterations or settings.require or (list_iterations()[-1].name,)
+    names = iterations or settings.require or (list_iterations(find_models())[-1].name,)
     verdicts = []
-    for iteration in select_iterations(names):
+    for iteration in select_iterations(names, find_models()):
         selection = read_selection(folder, challenge, iteration, read=read_outlines)
         conditions = choose_conditions(selection, settings.conditions)
         if conditions is None and settings.conditions != GateConditions():

@@ -14,6 +14,7 @@ from bench.commands.options import (
     challenge_option,
     find_challenge,
     find_ledger,
+    find_models,
     iterations_argument,
     ledger_option,
     read_selection,
@@ -63,7 +64,7 @@ def command(
         return
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    judged = judge_each(select_iterations(iterations), folder, challenge)
+    judged = judge_each(select_iterations(iterations, find_models()), folder, challenge)
     if layout == "json":
         described = tuple(describe(*each, with_paths=paths) for each in judged)
         document = Judgement(format=FORMAT, challenge=challenge, verdicts=described)

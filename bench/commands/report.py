@@ -11,6 +11,7 @@ from bench.commands.options import (
     challenge_option,
     find_challenge,
     find_ledger,
+    find_models,
     find_project,
     ledger_option,
     read_selection,
@@ -61,7 +62,7 @@ def write_report(
 ) -> Path:
     """Judge every iteration by the ledger, write the page and return its path."""
     path = find_page(page)
-    iterations = list_iterations()
+    iterations = list_iterations(find_models())
     verdicts: list[Verdict] = []
     for iteration in iterations:
         selection = read_selection(ledger, challenge, iteration)

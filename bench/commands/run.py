@@ -10,9 +10,16 @@ import click
 from rich.console import Console
 
 from bench.campaign import Campaign, Plan
-from bench.challenges import CHALLENGES
 from bench.commands.judge import print_verdicts
-from bench.commands.options import find_ledger, iterations_argument, ledger_option
+from bench.commands.options import (
+    challenge_option,
+    choose_challenge,
+    data_option,
+    find_ledger,
+    find_models,
+    iterations_argument,
+    ledger_option,
+)
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
@@ -79,18 +86,8 @@ ENGINES = ("auto", "plain", "eager", "native", "stacked")
     metavar="N",
     help="Seeds side by side on a GPU, of the stacked engine.  [default: the engine decides]",
 )
-@click.option(
-    "--dataset",
-    type=click.Choice(["auto", *CHALLENGES]),
-    default="auto",
-    show_default=True,
-    help="auto falls back to the embedded digits when MNIST cannot be had, and says so.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with MNIST/raw/*-ubyte.gz.  [default: $BENCH_DATA, else ./data]",
-)
+@challenge_option
+@data_option
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
@@ -146,12 +143,13 @@ def run(
     page: Path | None,
 ) -> int:
     """Train, judge and report; return the exit code."""
-    chosen = select_iterations(iterations)
+    chosen = select_iterations(iterations, find_models())
     if epochs is not None:
         chosen = tuple(change_epochs(iteration, epochs=epochs) for iteration in chosen)
     wanted = parse_seeds(seeds) if seeds is not None else tuple(range(DEFAULT_SEEDS))
     budget = parse_duration(time_budget) if time_budget is not None else None
     folder = find_ledger(ledger)
+    challenge, fallback = choose_challenge(dataset)
 
     start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
@@ -159,13 +157,13 @@ def run(
 
     place = choose_device(device)
     with console.status("preparing the engines (networks are compiled once)"):
-        found, refused = _inspect(chosen, place, engine, block)
+        found, refused = _inspect(chosen, place, engine, block, challenge)
     for each in refused:
         _say(console, f"{each.iteration}: not trained: {each.reason}")
     chosen = tuple(iteration for iteration in chosen if iteration.name in found)
     engines = {name: inspection.choice for name, inspection in found.items()}
     workers = sessions.choose_workers(place, workers, engines)
-    challenge, data_found = sessions.open_dataset(console, dataset, data)
+    challenge, data_found = sessions.open_dataset(console, challenge, data, fallback=fallback)
     check_writable(folder, challenge.name)
     check_page_writable(find_page(page))
     if seeds is None and budget is None:
@@ -195,7 +193,11 @@ def run(
 
 
 def _inspect(
-    iterations: tuple[Iteration, ...], device: torch.device, engine: str, block: int | None
+    iterations: tuple[Iteration, ...],
+    device: torch.device,
+    engine: str,
+    block: int | None,
+    challenge: Challenge,
 ) -> tuple[dict[str, Inspection], list[GivenUp]]:
     """Return what is found of each iteration, and those whose files cannot be run.
 
@@ -209,7 +211,9 @@ def _inspect(
     refused: list[GivenUp] = []
     for iteration in iterations:
         try:
-            found[iteration.name] = inspect_iteration(iteration, device, engine=engine, block=block)
+            found[iteration.name] = inspect_iteration(
+                iteration, device, engine=engine, block=block, shape=challenge.shape
+            )
         except IterationError as error:
             if len(refused) + 1 == len(iterations):
                 raise
@@ -236,7 +240,7 @@ def _announce(console: Console, session: Session, campaign: Campaign) -> None:
     limit = f", starting no run after {format_seconds(budget)}" if budget else ""
     recorded = campaign.already_recorded
     console.print(
-        f"{', '.join(campaign.iterations)} on {session.challenge.dataset}: "
+        f"{', '.join(campaign.iterations)} on {session.challenge.name}: "
         f"{campaign.count_left()} runs at most with {where}{limit}; "
         f"{recorded} recorded already in {session.ledger}",
         highlight=False,

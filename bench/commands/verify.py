@@ -30,10 +30,14 @@ from bench.bundles import (
     list_challenges,
     list_changed_sources,
 )
+from bench.challenge_tables import AUTO
 from bench.commands.options import (
+    UNNAMED,
     challenge_option,
+    data_option,
     find_challenge,
     find_ledger,
+    find_models,
     iterations_argument,
     ledger_option,
 )
@@ -91,11 +95,7 @@ class _Recorded(Struct, frozen=True, kw_only=True):
 )
 @challenge_option
 @ledger_option
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with MNIST/raw/*-ubyte.gz.  [default: $BENCH_DATA, else ./data]",
-)
+@data_option
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
@@ -135,7 +135,7 @@ def command(
     if not bundles:
         if execute:
             raise SettingsError("--execute: only a bundle's files need it; leave it out")
-        chosen = select_iterations(iterations)
+        chosen = select_iterations(iterations, find_models())
         if epochs is not None:
             chosen = tuple(change_epochs(iteration, epochs=epochs) for iteration in chosen)
         folder = find_ledger(ledger)
@@ -148,7 +148,12 @@ def command(
             data=data,
             workers=workers,
         )
-    if len(iterations) > 1 or ledger is not None or epochs is not None or dataset != "auto":
+    if (
+        len(iterations) > 1
+        or ledger is not None
+        or epochs is not None
+        or dataset not in (UNNAMED, AUTO)
+    ):
         raise SettingsError(f"{bundles[0]}: a bundle is verified alone, with its own ledger")
     if sample and not execute:
         raise SettingsError(
@@ -284,7 +289,7 @@ def _train_again(
     from bench.session import open_dataset
 
     console = make_console(stderr=True)
-    dataset = open_dataset(console, challenge.name, data)[1]
+    dataset = open_dataset(console, challenge, data)[1]
     by_name = {iteration.name: iteration for iteration in iterations}
     checks: list[Check] = []
     open_pairs: list[Pair] = []

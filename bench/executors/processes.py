@@ -24,7 +24,7 @@ from bench.errors import BenchError, IterationError
 from bench.executors.startup import choose_context
 from bench.interruption import SIGNALS
 from bench.iterations import Iteration, change_epochs
-from bench.records import Conditions, EpochScore, Run
+from bench.records import Challenge, Conditions, EpochScore, Run
 from bench.training.allocator import keep_freed_memory
 from bench.training.runs import Trainer, Unit, network_builder, release_memory
 
@@ -71,14 +71,14 @@ class WorkerPool:
     def __init__(
         self,
         *,
-        dataset: str,
+        challenge: Challenge,
         folder: Path | None,
         device: torch.device,
         workers: int,
         threads: int = 1,
     ) -> None:
         self.workers, self._threads = workers, threads
-        self._dataset, self._device = dataset, device
+        self._challenge, self._device = challenge, device
         self._folder = folder.absolute() if folder is not None else None
         # what a model file writes where it runs is no file of the user's
         self._scratch = tempfile.TemporaryDirectory(
@@ -161,7 +161,7 @@ class WorkerPool:
             mp_context=self._context,
             initializer=_start_worker,
             initargs=(
-                Trainer(self._dataset, self._folder, self._device),
+                Trainer(self._challenge, self._folder, self._device),
                 self._scratch.name,
                 self._threads,
                 reader,

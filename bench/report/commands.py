@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from bench.challenges import CHALLENGES, MNIST
 from bench.evidence import Evidence
 from bench.iterations import Iteration
 from bench.records import Challenge, Machine
@@ -50,9 +51,16 @@ def name_commit(machine: Machine) -> str:
     return machine.commit[:SHORT_COMMIT] + (" with uncommitted changes" if machine.dirty else "")
 
 
-def dataset_option(challenge: Challenge) -> str:
-    """Return what a command needs so that it takes the challenge's dataset."""
-    return " --dataset digits" if challenge.demonstration else ""
+def challenge_option(challenge: Challenge) -> str:
+    """Return what a command needs so that it takes the challenge."""
+    return "" if challenge == MNIST else f" {_name_challenge(challenge)}"
+
+
+def _name_challenge(challenge: Challenge) -> str:
+    if challenge.name in CHALLENGES:
+        return f"--dataset {_quote(challenge.name)}"
+    named = f"{challenge.file}:{challenge.name}" if challenge.file else challenge.name
+    return f"--challenge {_quote(named)}"
 
 
 def _quote(text: str) -> str:
@@ -74,6 +82,6 @@ def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds
     device = conditions.device.split(maxsplit=1)[0] if conditions.device.strip() else "auto"
     return (
         f"bench run {_quote(iteration.name)} --seeds {seeds} --device {_quote(device)} "
-        f"--engine {_quote(conditions.engine)}{block} --dataset {_quote(challenge.dataset)} "
+        f"--engine {_quote(conditions.engine)}{block} {_name_challenge(challenge)} "
         f"--ledger {AGAIN}"
     )

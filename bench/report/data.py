@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from bench.challenges import MNIST, name_kind
 from bench.consistency import Decision
 from bench.figures import format_percent
 from bench.findings import (
@@ -66,7 +67,9 @@ def compose_data(
         sections=sections,
         steps=_compose_steps(comparisons, challenge),
         fronts=fronts,
-        claims=() if challenge.demonstration else (*_own_claims(judged), *_public_claims()),
+        claims=(*_own_claims(judged), *_public_claims(challenge)),
+        classes=challenge.classes,
+        noun=name_kind(challenge),
     )
 
 
@@ -287,11 +290,14 @@ def _own_claims(judged: Sequence[Judged]) -> list[Claimed]:
             text=f"{each.iteration.narrative.claim.validation_accuracy:g} % in one run",
         )
         for each in judged
-        if each.main and each.iteration.narrative.claim is not None
+        if each.main and each.iteration.narrative.claim is not None and each.findings.claims
     ]
 
 
-def _public_claims() -> list[Claimed]:
+def _public_claims(challenge: Challenge) -> list[Claimed]:
+    """Return what others report of MNIST, nothing on other images."""
+    if challenge.dataset != MNIST.dataset:
+        return []
     return [
         Claimed(
             name=_name_claim(claim),
