@@ -9,18 +9,16 @@ from rich.table import Table
 from bench.commands.options import (
     challenge_option,
     choose_challenge,
-    find_models,
-    iterations_argument,
 )
 from bench.commands.terminal import make_console
 from bench.executors.startup import start_early
 from bench.figures import format_count
-from bench.iterations import select_iterations
 from bench.records import Cost
 
 
 @click.command("cost")
-@iterations_argument
+@models_argument
+@model_options
 @challenge_option
 def command(iterations: tuple[str, ...], dataset: str) -> None:
     """Count parameters and multiply-accumulates (MACs) of one image, layer by layer.
@@ -32,9 +30,10 @@ def command(iterations: tuple[str, ...], dataset: str) -> None:
     \b
     bench cost              all iterations
     bench cost iteration_4  one of them
+    bench cost model.py:Net a model file, tried as `bench run` does
     """  # noqa: D301
-    chosen = select_iterations(iterations, find_models())
-    shape = choose_challenge(dataset)[0].shape
+    chosen = choose_iterations(iterations, recipe, arguments, trains=False)
+    challenge = choose_challenge(dataset)[0]
 
     start_early()
     from torch import device  # once the names are known to be right
@@ -44,7 +43,17 @@ def command(iterations: tuple[str, ...], dataset: str) -> None:
     console = make_console()
     for iteration in chosen:
         # the eager engine compiles nothing
-        found = inspect_iteration(iteration, device("cpu"), engine="eager", shape=shape)
+        found = inspect_iteration(
+            iteration,
+            device("cpu"),
+            engine="eager",
+            shape=challenge.shape,
+            classes=len(challenge.classes),
+        )
+        for note in found.notes:
+            console.print(
+                f"{iteration.name}: {note}", highlight=False, markup=False, soft_wrap=True
+            )
         _print_cost(console, iteration.name, found.cost)
 
 

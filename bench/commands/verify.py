@@ -37,15 +37,14 @@ from bench.commands.options import (
     data_option,
     find_challenge,
     find_ledger,
-    find_models,
-    iterations_argument,
     ledger_option,
 )
 from bench.commands.terminal import make_console
 from bench.errors import LedgerError, SettingsError
 from bench.executors.startup import start_early
 from bench.figures import make_printable
-from bench.iterations import Iteration, change_epochs, list_iterations, select_iterations
+from bench.foreign import change_epochs
+from bench.iterations import Iteration, list_iterations
 from bench.ledger import ledger_path, read_ledger
 from bench.records import FIRST_TUNING_SEED, Challenge, Run
 from bench.verification import (
@@ -77,7 +76,8 @@ class _Recorded(Struct, frozen=True, kw_only=True):
 
 
 @click.command("verify")
-@iterations_argument
+@models_argument
+@model_options
 @click.option(
     "--sample",
     type=click.IntRange(0, 100_000),
@@ -106,6 +106,8 @@ class _Recorded(Struct, frozen=True, kw_only=True):
 )
 def command(
     iterations: tuple[str, ...],
+    recipe: str | None,
+    arguments: tuple[str, ...],
     sample: int | None,
     random_seed: int | None,
     execute: bool,
@@ -135,7 +137,7 @@ def command(
     if not bundles:
         if execute:
             raise SettingsError("--execute: only a bundle's files need it; leave it out")
-        chosen = select_iterations(iterations, find_models())
+        chosen = choose_iterations(iterations, recipe, arguments)
         if epochs is not None:
             chosen = tuple(change_epochs(iteration, epochs=epochs) for iteration in chosen)
         folder = find_ledger(ledger)

@@ -78,7 +78,6 @@ def inspect_iteration(
     block: int | None = None,
     shape: Shape = INPUT_SHAPE,
     limit_seconds: float = LIMIT_SECONDS,
-    shape: Shape = INPUT_SHAPE,
     classes: int = CLASSES,
 ) -> Inspection:
     """Execute an iteration's file in a process of its own and return what was found.

@@ -22,8 +22,9 @@ from msgspec import Struct
 
 from bench.errors import BenchError, IterationError
 from bench.executors.startup import choose_context
+from bench.foreign import change_epochs
 from bench.interruption import SIGNALS
-from bench.iterations import Iteration, change_epochs
+from bench.iterations import Iteration
 from bench.records import Challenge, Conditions, EpochScore, Run
 from bench.training.allocator import keep_freed_memory
 from bench.training.runs import Trainer, Unit, network_builder, release_memory

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import sys
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
 from bench.errors import IterationError
+from bench.iterations import Iteration
 from bench.literals import shorten
 
 SUFFIXES = (".py", ".ipynb")
@@ -98,3 +100,15 @@ def make_ledger_name(path: Path, network: str, root: Path) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()[:8]
         name = f"{name[: _LONGEST_NAME - 9]}-{digest}"
     return name
+
+
+def write_words(iteration: Iteration) -> str:
+    """Return what a command names an iteration by: of a model file with recipe and arguments."""
+    if iteration.origin is None:
+        return iteration.name
+    words = [iteration.origin.model]
+    if iteration.origin.recipe is not None:
+        words += ["--recipe", iteration.origin.recipe]
+    for name, literal in iteration.arguments:
+        words += ["--argument", f"{name}={literal}"]
+    return shlex.join(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench import iterations as built_in
@@ -18,6 +18,7 @@ from bench.iterations import (
     TRAINING_SEMANTICS,
     Iteration,
     Origin,
+    list_iterations,
     read_literal,
     select_iterations,
 )
@@ -39,6 +40,7 @@ def find_iterations(
     recipe: str | None = None,
     arguments: Sequence[str] = (),
     root: Path | None = None,
+    folder: Path = MODELS,
     trains: bool = True,
 ) -> tuple[Iteration, ...]:
     """Return iterations of `models` and model files by their names; all of `models` without names.
@@ -46,24 +48,27 @@ def find_iterations(
     `recipe` names the recipe of the model files (see `bench.recipes.find_recipe`), needed where a
     file has none of its own, unless nothing `trains`. `arguments` are `NAME=LITERAL`, for the
     constructor of the one model file that is named. `root` is the folder of the project, by default
-    the working directory: names in the ledger are made from places in it.
+    the working directory: names in the ledger are made from places in it. `folder` has the
+    iterations.
 
     Raises:
         IterationError: a name stands for nothing, or its file cannot be read.
         RecipeError: the recipe cannot be had.
         SettingsError: an argument is none, or recipe or arguments have no model file to go to.
     """
-    foreign = [name for name in names if is_model_name(name) and _find_built_in(name) is None]
+    known = {iteration.path.resolve(): iteration for iteration in list_iterations(folder)}
+    ours = {name: _find_built_in(name, known) for name in names}
+    foreign = [name for name in names if is_model_name(name) and ours[name] is None]
     _check_options(foreign, recipe, arguments)
     given = parse_arguments(arguments)
     found = [
         _read(name, recipe, given, root or Path.cwd(), trains=trains)
         if name in foreign
-        else select_iterations((_find_built_in(name) or name,))[0]
+        else ours[name] or select_iterations((name,), folder)[0]
         for name in dict.fromkeys(names)
     ]
     _check_distinct(found)
-    return tuple(found) or select_iterations(())
+    return tuple(found) or tuple(known.values())
 
 
 def change_epochs(iteration: Iteration, *, epochs: int) -> Iteration:
@@ -130,19 +135,13 @@ def _check_distinct(found: Sequence[Iteration]) -> None:
             )
 
 
-def _find_built_in(name: str) -> str | None:
-    """Return the name of the iteration of `models` whose file a path leads to."""
+def _find_built_in(name: str, known: Mapping[Path, Iteration]) -> Iteration | None:
+    """Return the iteration whose own file a name is."""
     place, _, network = name.partition(":")
     path = Path(place)
     if path.suffix == ".py" and network in ("", "Network") and path.is_file():
-        known = {iteration.path.resolve(): iteration.name for iteration in _list_built_in(path)}
         return known.get(path.resolve())
     return None
-
-
-def _list_built_in(path: Path) -> tuple[Iteration, ...]:
-    here = path.resolve().parent == MODELS.resolve()
-    return built_in.list_iterations() if here else ()
 
 
 def _read(
