@@ -31,6 +31,7 @@ from bench.bundles import (
     list_changed_sources,
 )
 from bench.challenge_tables import AUTO
+from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
     UNNAMED,
     challenge_option,
