@@ -45,3 +45,7 @@ class EvidenceError(BenchError):
 
 class BundleError(BenchError):
     """A bundle that cannot be written, or an archive that is none or not safe to read."""
+
+
+class BaselineError(BenchError):
+    """Something to compare with that cannot be read: a git revision, or a ledger of other runs."""
