@@ -47,6 +47,10 @@ VALIDATION_IMAGES = {MNIST_DIGEST: sum(MNIST_DIGITS), DIGITS_DIGEST: 359}
 FOLDER, IDX = "folder", "idx"
 """Datasets of one's own: a folder of pictures by class, and four files in the format of MNIST."""
 
+TRAINING = ("training", "train")
+VALIDATION = ("validation", "val", "test")
+"""What the folders of training and validation pictures may be called; the first there is taken."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownDataset:

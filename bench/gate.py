@@ -19,7 +19,7 @@ from bench.figures import format_count, format_percent
 from bench.foreign import write_words
 from bench.iterations import Iteration
 from bench.records import Answer, Challenge, Conditions
-from bench.report.commands import challenge_option
+from bench.report.commands import dataset_option
 from bench.report.wording import format_seeds, write_seeds
 from bench.settings import GateConditions
 from bench.verdict import NAMED_SEEDS, Budget, Verdict, judge
@@ -176,7 +176,7 @@ class _Commands:
         return write_words(self.iteration)
 
     def _challenge(self) -> str:
-        return challenge_option(self.challenge)
+        return dataset_option(self.challenge)
 
     def _conditions(self) -> str:
         if self.evidence is None:

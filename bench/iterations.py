@@ -93,7 +93,10 @@ def select_iterations(names: tuple[str, ...], folder: Path = MODELS) -> tuple[It
     known = {iteration.name: iteration for iteration in list_iterations(folder)}
     for name in names:
         if name not in known:
-            raise IterationError(f"{name}: no such iteration; choose from {', '.join(known)}")
+            raise IterationError(
+                f"{name}: no such iteration; choose from {', '.join(known)}, or name a model file "
+                "as FILE:CLASS"
+            )
     return tuple(known[name] for name in dict.fromkeys(names)) or tuple(known.values())
 
 
@@ -218,9 +221,10 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
             raise IterationError(
                 f"{folder}: more than {MOST_SOURCES} files are imported; use fewer"
             )
-        for file in _module_files(folder, name):
-            imported = parse_file(file, folder)
-            place = file.relative_to(folder).with_suffix("").as_posix()
+        base, files = _module_files(folder, name)
+        for file in files:
+            imported = parse_file(file, base)
+            place = file.relative_to(base).with_suffix("").as_posix()
             waiting |= _imported_modules(imported)
             if drop_prose(imported).body:
                 sources[place] = canonicalise(imported)
@@ -228,10 +232,17 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
     return digest(content)
 
 
-def _module_files(folder: Path, name: str) -> list[Path]:
-    """Return the file of a module of `models`, or all files of a package there."""
-    file = folder / f"{name}.py"
-    return [file] if file.is_file() else sorted((folder / name).rglob("*.py"))
+def _module_files(folder: Path, name: str) -> tuple[Path, list[Path]]:
+    """Return where a module of `models` is found, and its file or all files of a package.
+
+    A folder comes before the harness's own, as bench/training/runs.py imports them.
+    """
+    for base in dict.fromkeys((folder, MODELS)):
+        file = base / f"{name}.py"
+        files = [file] if file.is_file() else sorted((base / name).rglob("*.py"))
+        if files:
+            return base, files
+    return folder, []
 
 
 def _imported_modules(tree: ast.Module) -> set[str]:

@@ -7,12 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bench.figures import format_count, make_printable
 from bench.gate import Gated, Outcome
-from bench.markdown import render_table
 from bench.records import Answer, Challenge
 from bench.report.wording import ABSENT, SYMBOLS, format_exact_percent
-
-MOST_BYTES = 1 << 20
-"""What GitHub takes of one step (GitHub, "Adding a job summary")."""
 
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _FENCE = re.compile(r"`+")
@@ -27,7 +23,8 @@ def write_summary(gated: Sequence[Gated], challenge: Challenge, answer: Answer) 
         f"{challenge.window} epochs, for at least {format_exact_percent(challenge.reliability)} of "
         f"all seeds, with fewer than {format_count(challenge.parameters)} parameters"
     )
-    table = render_table(_HEADER, [_list_cells(each) for each in gated])
+    rows = [_HEADER, ("---",) * len(_HEADER), *map(_list_cells, gated)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     parts = [title, escape_markdown(asked), table, *_list_problems(gated)]
     return "\n\n".join(parts) + "\n"
 

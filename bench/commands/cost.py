@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
     challenge_option,
     choose_challenge,
@@ -20,7 +21,9 @@ from bench.records import Cost
 @models_argument
 @model_options
 @challenge_option
-def command(iterations: tuple[str, ...], dataset: str) -> None:
+def command(
+    iterations: tuple[str, ...], recipe: str | None, arguments: tuple[str, ...], dataset: str
+) -> None:
     """Count parameters and multiply-accumulates (MACs) of one image, layer by layer.
 
     Executes the iterations' files, each in a process of its own. Counted by fvcore on an eval-mode

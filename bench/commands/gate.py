@@ -39,7 +39,7 @@ from bench.commands.options import (
 from bench.errors import BenchError, SettingsError
 from bench.figures import make_printable
 from bench.files import write_whole
-from bench.gate import Gated, exit_code, hold_to_gate, join_answers, restrict
+from bench.gate import Check, Gated, exit_code, hold_to_gate, join_answers, restrict
 from bench.iterations import Iteration, list_iterations
 from bench.judgement import encode_document, make_schema
 from bench.ledger import read_outlines
@@ -160,11 +160,13 @@ def parse_margin(text: str | None) -> Fraction:
 
 
 def write_lines(gated: Gated) -> list[str]:
-    """Return an iteration at the gate as lines: its answer, and each check that is a problem."""
+    """Return an iteration at the gate as lines: its answer, each problem, and the comparison."""
     verdict = gated.verdict
     under = f" ({verdict.evidence.conditions})" if verdict.evidence else ""
     lines = [f"{gated.answer:9} {verdict.iteration}{under}: {verdict.why}"]
-    for outcome in gated.problems:
+    for outcome in gated.outcomes:
+        if not outcome.is_problem and outcome.check is not Check.BASELINE:
+            continue
         run = f"; run `{outcome.command}`" if outcome.command else ""
         lines.append(f"  {outcome.check}: {outcome.text}{run}")
     return [make_printable(line) for line in lines]

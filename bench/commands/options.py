@@ -22,7 +22,7 @@ from bench.evidence import Selection, select_evidence
 from bench.iterations import MODELS, Iteration
 from bench.ledger import LedgerFile, ledger_path, read_ledger
 from bench.records import Challenge
-from bench.settings import Settings, load_settings, locate
+from bench.settings import Settings, find_settings, load_settings, locate
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -96,7 +96,10 @@ def find_models() -> Path:
     Raises:
         SettingsError: the project names a folder that is not there.
     """
-    root, settings = find_project()
+    found = find_settings(Path.cwd())
+    if found is None:
+        return MODELS
+    root, settings = found
     if settings.models is None and not (root / MODELS.name).is_dir():
         return MODELS
     folder = locate(root, settings.models or MODELS.name, otherwise="")

@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from bench.challenges import TRAINING, VALIDATION
 from bench.datasets.dataset import Dataset, make_dataset
 from bench.errors import DataError
 from bench.idx import read_idx_files
 from bench.limits import MOST_DATASET_BYTES, MOST_PICTURE_BYTES, MOST_PICTURE_PIXELS
 from bench.records import MOST_IMAGES_AN_EPOCH, Challenge
 from bench.vision import datasets as vision_datasets
-
-TRAINING = ("training", "train")
-VALIDATION = ("validation", "val", "test")
-"""What the folders of training and validation pictures may be called; the first there is taken."""
 
 _DEEP_MODES = ("I", "F")
 """Pillow's modes of more than eight bits start so."""

@@ -72,8 +72,6 @@ def examine(
 
 def explain(error: BaseException) -> str:
     """Return an error of a stranger's code as one short line."""
-    if isinstance(error, SystemExit):
-        return "calls sys.exit"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     text = "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 import threading
+import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -280,6 +282,7 @@ def _start_worker(
 ) -> None:
     global _worker
     os.chdir(scratch)
+    _go_quiet()
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     for interruption in SIGNALS:  # the parent decides, on the pipe
         signal.signal(interruption, signal.SIG_IGN)
@@ -288,6 +291,15 @@ def _start_worker(
     torch.set_num_threads(threads)
     keep_freed_memory()
     _worker = _Worker(trainer, reports, threads)
+
+
+def _go_quiet() -> None:
+    """Let nothing that a model file prints through, nor what torch thinks of how it is written."""
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    warnings.simplefilter("ignore")
 
 
 def _end_with_parent(lifeline: Connection) -> None:

@@ -84,14 +84,25 @@ def _is_network(base: ast.expr, networks: dict[str, None]) -> bool:
 
 
 def _drop_parts(classes: list[ast.ClassDef], networks: list[str]) -> list[str]:
-    """Return the networks that no other class refers to."""
+    """Return the networks that no other class refers to, and whose forward takes images alone."""
     used = {
         each.id
         for node in classes
         for each in ast.walk(node)
         if isinstance(each, ast.Name) and each.id != node.name
     }
-    return [name for name in networks if name not in used]
+    taking = {node.name for node in classes if _takes_images(node)}
+    tops = [name for name in networks if name not in used]
+    return [name for name in tops if name in taking] or tops
+
+
+def _takes_images(node: ast.ClassDef) -> bool:
+    """Say whether a class may be given images alone, unlike a loss."""
+    for each in node.body:
+        if isinstance(each, ast.FunctionDef) and each.name == "forward":
+            needed = len(each.args.posonlyargs) + len(each.args.args) - len(each.args.defaults)
+            return needed <= 2
+    return True
 
 
 def _name_imported(tree: ast.Module) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.challenges import CHALLENGES, MNIST
 from bench.evidence import Evidence
+from bench.foreign import write_words
 from bench.iterations import Iteration
 from bench.records import Challenge, Machine
 from bench.report.wording import write_seeds
@@ -51,7 +52,7 @@ def name_commit(machine: Machine) -> str:
     return machine.commit[:SHORT_COMMIT] + (" with uncommitted changes" if machine.dirty else "")
 
 
-def challenge_option(challenge: Challenge) -> str:
+def dataset_option(challenge: Challenge) -> str:
     """Return what a command needs so that it takes the challenge."""
     return "" if challenge == MNIST else f" {_name_challenge(challenge)}"
 
@@ -78,10 +79,11 @@ def _check_out(machine: Machine) -> str:
 def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds: str) -> str:
     conditions = evidence.conditions
     seeds = f"{seeds}-{seeds}" if seeds == SEED else seeds
+    words = write_words(iteration).replace(SEED, "{''seed}")
     block = f" --block {conditions.block}" if conditions.block > 1 else ""
     device = conditions.device.split(maxsplit=1)[0] if conditions.device.strip() else "auto"
     return (
-        f"bench run {_quote(iteration.name)} --seeds {seeds} --device {_quote(device)} "
+        f"bench run {words} --seeds {seeds} --device {_quote(device)} "
         f"--engine {_quote(conditions.engine)}{block} {_name_challenge(challenge)} "
         f"--ledger {AGAIN}"
     )

@@ -15,7 +15,7 @@ from bench.findings import Point, compare_consecutive, describe, find_front
 from bench.iterations import Iteration
 from bench.pictures import Pictures
 from bench.records import Answer, Challenge
-from bench.report.commands import challenge_option
+from bench.report.commands import dataset_option
 from bench.report.data import compose_data
 from bench.report.document import write_data
 from bench.report.exhibits import (
@@ -186,4 +186,4 @@ def _tally(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
 
 
 def _next_step(challenge: Challenge) -> str:
-    return f"There are no runs to judge yet. Run `bench run{challenge_option(challenge)}`."
+    return f"There are no runs to judge yet. Run `bench run{dataset_option(challenge)}`."

@@ -15,10 +15,11 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
+import models
 from bench.cost import INPUT_SHAPE, count_cost
 from bench.datasets import Dataset, load_dataset, split_for_tuning
 from bench.errors import IterationError
-from bench.iterations import Iteration
+from bench.iterations import MODELS, Iteration
 from bench.records import (
     FIRST_TUNING_SEED,
     FORMAT,
@@ -178,6 +179,7 @@ def _check_batches(iteration: Iteration, images: int) -> None:
 
 
 def _load_module(iteration: Iteration) -> ModuleType:
+    _search_beside(iteration)
     name = f"models.{iteration.name}"
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(iteration.path):
@@ -194,3 +196,16 @@ def _load_module(iteration: Iteration) -> ModuleType:
         reason = "calls sys.exit" if isinstance(error, SystemExit) else error
         raise IterationError(f"{iteration.path}: cannot be run ({reason}); correct it") from error
     return module
+
+
+def _search_beside(iteration: Iteration) -> None:
+    """Let `models` be the iteration's folder first and the harness's second, as fingerprints do.
+
+    `models.recipe` is the harness's alone: it is what the iteration was read with.
+    """
+    places = list(dict.fromkeys((str(iteration.path.parent), str(MODELS))))
+    if list(models.__path__) != places:
+        models.__path__[:] = places
+        for name in [name for name in sys.modules if name.startswith("models.")]:
+            if name != "models.recipe":  # of another folder, perhaps
+                del sys.modules[name]
