@@ -23,6 +23,7 @@ COMMANDS = {
     "judge": "Say what the recorded runs show: HOLDS, FAILS or UNDECIDED.",
     "compare": "Compare the accuracies of two iterations, with an interval.",
     "power": "Forecast how many seeds a verdict will take.",
+    "budget": "Count parameters alone: exit 1 when over the budget.",
     "gate": "Fail a build that lacks the evidence: exit 0, 1, 2 or 3.",
     "report": "Write the page from the ledger alone, without torch.",
     "merge": "Join ledgers of several machines into one, every run once.",

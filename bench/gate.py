@@ -105,15 +105,20 @@ def hold_to_gate(
     challenge: Challenge,
     required: GateConditions,
     standing: NonInferiority | None = None,
+    *,
+    ledger: str | None = None,
 ) -> Gated:
-    """Judge an iteration under the conditions with most runs that the gate allows."""
+    """Judge an iteration under the conditions with most runs that the gate allows.
+
+    `ledger` is the folder that commands have to name, `None` when it is the project's.
+    """
     conditions = choose_conditions(selection, required)
     is_elsewhere = conditions is None and required != GateConditions()
     if is_elsewhere:
         selection = replace(selection, evidence=())
     verdict = judge(selection, iteration, challenge, conditions)
     evidence = selection.under(conditions)
-    run = _Commands(iteration=iteration, challenge=challenge, evidence=evidence)
+    run = _Commands(iteration=iteration, challenge=challenge, evidence=evidence, ledger=ledger)
     return Gated(
         iteration=iteration,
         verdict=verdict,
@@ -161,22 +166,21 @@ class _Commands:
     iteration: Iteration
     challenge: Challenge
     evidence: Evidence | None
+    ledger: str | None
 
     def train(self, seeds: str | None = None) -> str:
         wanted = f" --seeds {seeds}" if seeds else ""
-        return f"bench run {self._words()}{wanted}{self._conditions()}{self._challenge()}"
+        return f"bench run {write_words(self.iteration)}{wanted}{self._conditions()}{self._place()}"
 
-    def look(self, command: str) -> str:
-        return f"bench {command} {self._words()}{self._challenge()}"
+    def count(self) -> str:
+        return f"bench cost {write_words(self.iteration)}{dataset_option(self.challenge)}"
 
     def report(self) -> str:
-        return f"bench report{self._challenge()}"
+        return f"bench report{self._place()}"
 
-    def _words(self) -> str:
-        return write_words(self.iteration)
-
-    def _challenge(self) -> str:
-        return dataset_option(self.challenge)
+    def _place(self) -> str:
+        ledger = f" --ledger {shlex.quote(self.ledger)}" if self.ledger else ""
+        return f"{dataset_option(self.challenge)}{ledger}"
 
     def _conditions(self) -> str:
         if self.evidence is None:
@@ -240,7 +244,7 @@ def _check_budget(budget: Budget | None, run: _Commands) -> Outcome:
     over, command = [], run.train()
     if budget.parameters >= budget.parameters_allowed:
         over.append(f"{parameters} parameters, not fewer than {most}")
-        command = run.look("cost")
+        command = run.count()
     if budget.epochs > budget.epochs_allowed:
         over.append(f"{budget.epochs} epochs, at most {budget.epochs_allowed} allowed")
     if budget.images > budget.images_allowed:

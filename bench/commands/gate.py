@@ -120,7 +120,7 @@ def command(
         chosen = choose_required(iterations, recipe, arguments)
         olds = _read_olds(against, chosen, challenge, folder, baseline)
         gated = [
-            _hold(iteration, folder, challenge, old, allowed)
+            _hold(iteration, folder, challenge, old, allowed, named=ledger)
             for iteration, old in zip(chosen, olds, strict=True)
         ]
         click.echo("\n".join(line for each in gated for line in write_lines(each)))
@@ -131,12 +131,16 @@ def command(
 
 
 def choose_required(
-    names: Sequence[str], recipe: str | None = None, arguments: Sequence[str] = ()
+    names: Sequence[str],
+    recipe: str | None = None,
+    arguments: Sequence[str] = (),
+    *,
+    trains: bool = True,
 ) -> tuple[Iteration, ...]:
     """Return the iterations named, else those that the project requires, else the latest one."""
     required = find_project()[1].gate.require
     wanted = names or required or (list_iterations(find_models())[-1].name,)
-    return choose_iterations(wanted, recipe, arguments)
+    return choose_iterations(wanted, recipe, arguments, trains=trains)
 
 
 def parse_margin(text: str | None) -> Fraction:
@@ -173,7 +177,13 @@ def write_lines(gated: Gated) -> list[str]:
 
 
 def _hold(
-    iteration: Iteration, folder: Path, challenge: Challenge, old: Old | None, margin: Fraction
+    iteration: Iteration,
+    folder: Path,
+    challenge: Challenge,
+    old: Old | None,
+    margin: Fraction,
+    *,
+    named: Path | None,
 ) -> Gated:
     required = find_project()[1].gate.conditions
     selection = read_selection(folder, challenge, iteration, read=read_outlines)
@@ -181,7 +191,8 @@ def _hold(
     if old is not None:
         allowed = restrict(selection, required)
         standing = compare_selections(iteration, allowed, old, challenge, margin=margin)
-    return hold_to_gate(iteration, selection, challenge, required, standing)
+    ledger = str(named) if named else None
+    return hold_to_gate(iteration, selection, challenge, required, standing, ledger=ledger)
 
 
 def _read_olds(
