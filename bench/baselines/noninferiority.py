@@ -229,7 +229,7 @@ def _explain(
     new: Evidence,
 ) -> str:
     pairs = min(len(old.runs), len(new.runs))
-    bounds = f"median difference {_say_bounds(lower, upper)} ({pairs} pairs of seeds)"
+    bounds = f"{_say_bounds(lower, upper)} ({pairs} pairs of seeds)"
     allowed = f"{float(margin) * 100:g} points"
     if answer is Standing.NOT_WORSE:
         return f"{bounds}, within the margin of {allowed}"
@@ -239,14 +239,17 @@ def _explain(
 
 
 def _say_bounds(lower: Difference, upper: Difference) -> str:
-    least, most = (
-        None if bound in (-math.inf, math.inf) else cut_points(bound) for bound in (lower, upper)
-    )
-    if least is None and most is None:
-        return "without a bound yet"
+    if upper == -math.inf:
+        return "the new code diverges where the old did not"
+    if lower == math.inf:
+        return "the old code diverged where the new does not"
+    least = None if isinstance(lower, float) else cut_points(lower)
+    most = None if isinstance(upper, float) else cut_points(upper, lift=True)
+    if least is None:
+        return f"median difference {f'at most {most}' if most else 'without a bound yet'}"
     if most is None:
-        return f"at least {least}"
-    return f"at most {most}" if least is None else f"{least} to {most}"
+        return f"median difference at least {least}"
+    return f"median difference {least.removesuffix(' points')} to {most}"
 
 
 def _forecast(further: int | None, old_runs: int, new_runs: int) -> str:

@@ -7,6 +7,7 @@ have written is printed while commands are stopped, or escaped inside of one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def resume_commands(token: str) -> str:
 
 def defuse(text: str) -> str:
     """Return text of one line that is no command, and reads the same to a person."""
-    return text.replace("##[", "## [").replace("::", ": :")
+    return re.sub(r":(?=:)", ": ", text.replace("##[", "## ["))
 
 
 def _annotate(gated: Gated, runner: Runner) -> list[str]:

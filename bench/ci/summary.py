@@ -51,9 +51,7 @@ def _list_cells(gated: Gated) -> list[str]:
         f"{format_count(decision.holding)} of {format_count(decision.runs)}"
         if decision
         else ABSENT,
-        f"{format_count(budget.parameters)} of fewer than {format_count(budget.parameters_allowed)}"
-        if budget
-        else ABSENT,
+        f"{SYMBOLS[budget.answer]} {format_count(budget.parameters)}" if budget else ABSENT,
         str(verdict.evidence.conditions) if verdict.evidence else ABSENT,
         f"{standing.old.iteration} in {standing.old.source}: {standing.answer}"
         if standing
