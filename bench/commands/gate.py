@@ -47,7 +47,7 @@ from bench.records import Answer, Challenge
 from bench.report.badge import draw_badge
 from bench.report.wording import name_iteration
 
-MOST_MARGIN = Fraction(1, 10)
+MOST_MARGIN, MOST_DECIMALS = 10, 9
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -152,15 +152,19 @@ def parse_margin(text: str | None) -> Fraction:
     if text is None:
         return DEFAULT_MARGIN
     try:
-        margin = Fraction(Decimal(text)) / 100 if len(text) <= 20 else None
-    except (InvalidOperation, ValueError, OverflowError):
-        margin = None
-    if margin is None or not 0 <= margin <= MOST_MARGIN:
+        points = Decimal(text)
+    except InvalidOperation:
+        points = Decimal("nan")
+    # compared before it is a fraction: of 1e-9999999 that would take minutes
+    if not (points.is_finite() and 0 <= points <= MOST_MARGIN):
         raise SettingsError(
-            f"--margin {text}: not a margin; write points of accuracy from 0 to "
-            f"{float(MOST_MARGIN) * 100:g}, such as 0.05"
+            f"--margin {text}: not a margin; write points of accuracy from 0 to {MOST_MARGIN}, "
+            "such as 0.05"
         )
-    return margin
+    exponent = points.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -MOST_DECIMALS:
+        raise SettingsError(f"--margin {text}: more than {MOST_DECIMALS} decimals; write fewer")
+    return Fraction(points) / 100
 
 
 def write_lines(gated: Gated) -> list[str]:
