@@ -155,9 +155,9 @@ def _judge(
 ) -> Iterator[tuple[str, Flags]]:
     """Yield for each rule whether it has said the wrong thing by each number of pairs."""
     median, mean = shifts
-    wrong = _read_wrong(*_bound_by_signs(after - median - before), truth)
+    wrong = _read_wrong(*show_by_signs(after - median - before), truth)
     yield RULES[0], np.logical_or.accumulate(wrong, axis=1)
-    welch = _read_wrong(*_bound_by_welch(before, after - mean), truth)
+    welch = _read_wrong(*show_by_welch(before, after - mean), truth)
     yield RULES[1], welch
     yield RULES[2], np.logical_or.accumulate(welch, axis=1)
 
@@ -166,7 +166,7 @@ def _read_wrong(above_margin: Flags, below_zero: Flags, truth: str) -> Flags:
     return above_margin if truth == TRUTHS[0] else below_zero & ~above_margin
 
 
-def _bound_by_signs(differences: Floats) -> tuple[Flags, Flags]:
+def show_by_signs(differences: Floats) -> tuple[Flags, Flags]:
     """Return whether the median is shown to be above the margin, and below zero."""
     rounded = np.round(differences, 6)  # thirds of images are not exact, and ties are meant
     least = _find_least()
@@ -177,7 +177,7 @@ def _bound_by_signs(differences: Floats) -> tuple[Flags, Flags]:
     return shown[0], shown[1]
 
 
-def _bound_by_welch(before: Floats, after: Floats) -> tuple[Flags, Flags]:
+def show_by_welch(before: Floats, after: Floats) -> tuple[Flags, Flags]:
     """Return the same by the means and one-sided bounds of Welch's t after each pair."""
     runs = np.arange(1, before.shape[1] + 1)
     moments = [_accumulate(values, runs) for values in (before, after)]
