@@ -1,13 +1,14 @@
 """Is the new code not worse than the old? A margin, an interval, and one of three answers.
 
 What is compared is the mean accuracy of a run's final window, run by run: seed 0 of the new code
-with seed 0 of the old, and so on, fixed beforehand so that nobody can choose. Unlike code draws unlike
-random numbers, so that nothing is gained by the pairs; nor lost, should a pair share some, since what
-follows needs pairs that are independent of each other and no more. What is estimated is the median
-difference of a pair. Its bounds come from the signs of the differences and from the martingale of
-`bench.consistency` at one half: they hold for any distribution of accuracies, and for whoever looks
-after every seed (Howard and Ramdas, "Sequential estimation of quantiles with applications to A/B
-testing and best-arm identification", Bernoulli 28(3), 2022, do the same with other mixtures).
+with seed 0 of the old, and so on, fixed beforehand so that nobody can choose. Unlike code draws
+unlike random numbers, so that nothing is gained by the pairs; nor lost, should a pair share some,
+since what follows needs pairs that are independent of each other and no more. What is estimated is
+the median difference of a pair. Its bounds come from the signs of the differences and from the
+martingale of `bench.consistency` at one half: they hold for any distribution of accuracies, and for
+whoever looks after every seed (Howard and Ramdas, "Sequential estimation of quantiles with
+applications to A/B testing and best-arm identification", Bernoulli 28(3), 2022, do the same with
+other mixtures).
 """
 
 from __future__ import annotations
