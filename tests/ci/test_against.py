@@ -20,6 +20,7 @@ from bench.baselines.revisions import (
 )
 from bench.cli import main
 from bench.errors import BaselineError
+from bench.foreign import find_iterations
 from bench.iterations import read_iteration
 
 WORSE = (9_930,) * 3
@@ -141,6 +142,33 @@ def test_a_new_iteration_is_compared_with_the_latest_one_there(job: Workspace, g
     assert "no runs that count of iteration_3 in main (" in other
     assert absent == 2
     assert "../x is not there" in error
+
+
+def test_a_model_file_is_compared_with_what_it_was(job: Workspace, gate: Gate) -> None:
+    """The file of the same place and class at the revision, with the same recipe."""
+    file = job.folder / "nets" / "net.py"
+    file.parent.mkdir()
+    file.write_text("from torch import nn\n\n\nclass Net(nn.Sequential):\n    width = 8\n")
+    recipe = ("--recipe", "iteration_4")
+    ledger = job.folder / "reports" / "ledger"
+
+    def plant(final: tuple[int, ...]) -> None:
+        (model,) = find_iterations(("nets/net.py:Net",), recipe=recipe[1], root=job.folder)
+        plant_ledger(ledger, make_runs(range(40), iteration=model, final=final))
+
+    plant((9_946,) * 3)
+    base = commit(job.folder, "a model file")
+    same, unchanged = gate(*recipe, "--against", base, iteration="nets/net.py:Net")
+    file.write_text(file.read_text().replace("8", "9"))
+    plant((9_940,) * 3)
+    code, output = gate(*recipe, "--against", base, iteration="nets/net.py:Net")
+
+    assert same == 0
+    assert "the same code" in unchanged
+    assert code == 1
+    assert "  baseline: worse than nets-net-Net in " in output
+    assert "(40 pairs of seeds)" in output
+    assert gate(*recipe, "--against", f"{base}~1", iteration="nets/net.py:Net")[0] == 2
 
 
 def test_another_ledger_is_a_baseline(job: Workspace, gate: Gate, tmp_path: Path) -> None:
