@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -160,8 +161,8 @@ def _name_challenge(folder: Path) -> str:
 def _write_path(pictures: Path, folder: Path) -> str:
     """Return a folder of pictures as the pyproject sees it, where both are on one drive."""
     try:
-        return pictures.resolve().relative_to(folder.resolve(), walk_up=True).as_posix()  # type: ignore[call-arg]
-    except (TypeError, ValueError):  # before Python 3.12, or another drive
+        return Path(os.path.relpath(pictures.resolve(), folder.resolve())).as_posix()
+    except ValueError:
         return pictures.resolve().as_posix()
 
 
