@@ -49,3 +49,7 @@ class BundleError(BenchError):
 
 class BaselineError(BenchError):
     """Something to compare with that cannot be read: a git revision, or a ledger of other runs."""
+
+
+class GradingError(BenchError):
+    """A folder of submissions or a table of claims that cannot be read as one."""

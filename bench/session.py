@@ -40,7 +40,8 @@ POLL_SECONDS = 0.25
 class Session:
     """What is trained where and how: iterations on a challenge's dataset, into a ledger folder.
 
-    `engines` and `costs` are by the name of the iteration.
+    `engines` and `costs` are by the name of the iteration. With `patience_seconds`, a seed that
+    finishes no epoch for so long is given up.
     """
 
     iterations: tuple[Iteration, ...]
@@ -51,6 +52,7 @@ class Session:
     costs: Mapping[str, Cost]
     workers: int
     ledger: Path
+    patience_seconds: float | None = None
 
 
 def open_dataset(
@@ -160,6 +162,7 @@ def _start_pool(session: Session) -> WorkerPool:
         device=session.device,
         workers=session.workers,
         threads=count_cores() if _takes_all_cores(session.engines) else 1,
+        patience_seconds=session.patience_seconds,
     )
 
 

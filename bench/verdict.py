@@ -108,10 +108,19 @@ def judge_all(
     )
 
 
+def find_excess(*, parameters: int, epochs: int, challenge: Challenge) -> str | None:
+    """Say what of a network and its recipe is over budget before any run, `None` if nothing is."""
+    budget = _hold_to_budget(parameters, epochs, 0, challenge)
+    return None if budget.answer is Answer.HOLDS else _explain_budget(budget)
+
+
 def _judge_budget(runs: Sequence[Run], iteration: Iteration, challenge: Challenge) -> Budget:
-    parameters = runs[0].cost.parameters
     epochs = max(iteration.recipe.epochs, *(len(run.epochs) for run in runs))
     images = max((epoch.training_total for run in runs for epoch in run.epochs), default=0)
+    return _hold_to_budget(runs[0].cost.parameters, epochs, images, challenge)
+
+
+def _hold_to_budget(parameters: int, epochs: int, images: int, challenge: Challenge) -> Budget:
     within = (
         parameters < challenge.parameters
         and epochs <= challenge.epochs

@@ -7,16 +7,19 @@ before training, and costs its own iteration only.
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 import tempfile
 import threading
 import time
 import warnings
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
+import numpy as np
 import torch
 from msgspec import Struct
 
@@ -28,8 +31,9 @@ from bench.figures import format_count
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
 from bench.records import Cost, Shape
+from bench.structure import Structure, describe_structure
 from bench.training.engines import EngineChoice, choose_engine
-from bench.training.runs import build_network, count_iteration
+from bench.training.runs import build_network, count_iteration, network_builder
 
 LIMIT_SECONDS = 60.0
 """How long a model file may take to be imported, built and counted."""
@@ -43,12 +47,14 @@ class Inspection(Struct, frozen=True, kw_only=True):
 
     `iteration` is what is trained: the one that was inspected, adapted if it needs to be. `notes`
     are sentences, without a subject, on what the file did and what had to be done to it.
+    `structure` is what instructors mark of the network, `None` where it cannot be watched.
     """
 
     cost: Cost
     choice: EngineChoice
     iteration: Iteration
     notes: tuple[str, ...]
+    structure: Structure | None = None
 
 
 class _Looked(Struct, frozen=True, kw_only=True):
@@ -57,6 +63,7 @@ class _Looked(Struct, frozen=True, kw_only=True):
     cost: Cost
     iteration: Iteration
     notes: tuple[str, ...]
+    structure: Structure | None
 
 
 class _Warning(Struct, frozen=True):
@@ -114,6 +121,7 @@ def inspect_iteration(
         choice=done.choice,
         iteration=looked.iteration,
         notes=(*looked.notes, *done.notes),
+        structure=looked.structure,
     )
 
 
@@ -181,7 +189,37 @@ def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) ->
     if iteration.origin is not None:
         examined = examine(iteration, shape, classes, lambda text: pipe.send(_Warning(text)))
         iteration, notes = examined.iteration, examined.notes
-    return _Looked(cost=count_iteration(iteration, shape), iteration=iteration, notes=notes)
+    else:
+        notes = _describe_seeding(iteration)
+    return _Looked(
+        cost=count_iteration(iteration, shape),
+        iteration=iteration,
+        notes=notes,
+        structure=_describe(iteration, shape),
+    )
+
+
+def _describe_seeding(iteration: Iteration) -> tuple[str, ...]:
+    """Say whether executing a file moves the generators that a whole process shares."""
+    before = _read_generators()
+    network_builder(iteration)
+    if _read_generators() == before:
+        return ()
+    return ("seeds or draws from global generators when imported; each run is seeded after that",)
+
+
+def _read_generators() -> tuple[bytes, ...]:
+    torch_state = torch.random.get_rng_state().numpy().tobytes()
+    return repr(random.getstate()).encode(), repr(np.random.get_state()).encode(), torch_state
+
+
+def _describe(iteration: Iteration, shape: Shape) -> Structure | None:
+    """Return what a network is made of; one that cannot be watched can be trained all the same."""
+    network = build_network(iteration)
+    try:
+        return describe_structure(network, shape)
+    except Exception:
+        return None
 
 
 class _Output:
@@ -195,7 +233,8 @@ class _Output:
     def describe(self) -> tuple[str, ...]:
         """Say how much was printed until now; nothing is counted from then on."""
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(ValueError, OSError):  # the file may have closed it
+                stream.flush()
         _send_output(os.open(os.devnull, os.O_WRONLY))
         self._thread.join(timeout=1.0)  # longer only where a process it started prints on
         if not self._count:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -24,11 +24,13 @@ from msgspec import Struct
 
 from bench.errors import BenchError, IterationError
 from bench.executors.startup import choose_context
+from bench.figures import format_seconds
 from bench.foreign import change_epochs
 from bench.interruption import SIGNALS
 from bench.iterations import Iteration
 from bench.records import Challenge, Conditions, EpochScore, Run
 from bench.training.allocator import keep_freed_memory
+from bench.training.notices import silence_models
 from bench.training.runs import Trainer, Unit, network_builder, release_memory
 
 ATTEMPTS = 3
@@ -69,7 +71,11 @@ class Collected(Struct, frozen=True, kw_only=True):
 
 
 class WorkerPool:
-    """Trains units on `workers` processes of `threads` each; closing it ends them at once."""
+    """Trains units on `workers` processes of `threads` each; closing it ends them at once.
+
+    With `patience_seconds`, a unit of which no epoch is reported for so long is given up, and its
+    worker is killed.
+    """
 
     def __init__(
         self,
@@ -79,8 +85,10 @@ class WorkerPool:
         device: torch.device,
         workers: int,
         threads: int = 1,
+        patience_seconds: float | None = None,
     ) -> None:
         self.workers, self._threads = workers, threads
+        self._patience = patience_seconds
         self._challenge, self._device = challenge, device
         self._folder = folder.absolute() if folder is not None else None
         # what a model file writes where it runs is no file of the user's
@@ -89,6 +97,8 @@ class WorkerPool:
         )
         self._context = choose_context()
         self._units: dict[Future[list[Run]], Unit] = {}
+        self._heard: dict[tuple[str, int], float] = {}
+        """When a seed was handed out, or last had an epoch reported."""
         self._attempts: dict[tuple[str, tuple[int, ...]], int] = {}
         self._suspects: deque[Unit] = deque()
         self._given_up: list[GivenUp] = []
@@ -113,6 +123,7 @@ class WorkerPool:
             self._restart()
             future = self._executor.submit(_train, unit)
         self._units[future] = unit
+        self._heard.update({(unit.iteration.name, s): time.monotonic() for s in unit.seeds})
 
     def collect(self, *, timeout_seconds: float) -> Collected:
         """Wait for runs, at most as long as given; return them and the epochs reported since.
@@ -126,9 +137,11 @@ class WorkerPool:
         runs = self._take_finished()
         if broken:
             self._restart()
+        epochs = self._drain()
+        self._give_up_silent()
         self._try_suspect()
         given_up, self._given_up = tuple(self._given_up), []
-        return Collected(runs=tuple(runs), epochs=tuple(self._drain()), given_up=given_up)
+        return Collected(runs=tuple(runs), epochs=tuple(epochs), given_up=given_up)
 
     def stop(self) -> tuple[Run, ...]:
         """End all workers at once and return the runs that were back and not yet collected."""
@@ -172,7 +185,33 @@ class WorkerPool:
             ),
         )
 
-    def _restart(self) -> None:
+    def _give_up_silent(self) -> None:
+        """Give up units of which nothing was heard for too long; the others start again."""
+        if self._patience is None:
+            return
+        earliest = time.monotonic() - self._patience
+        silent = [
+            future
+            for future, unit in self._units.items()
+            if not future.done()
+            and all(self._heard[unit.iteration.name, seed] < earliest for seed in unit.seeds)
+        ]
+        for future in silent:
+            reason = (
+                f"no epoch was finished within {format_seconds(self._patience)}; it may loop for "
+                "ever, or be too slow"
+            )
+            self._give_up(self._units.pop(future), reason, hopeless=True)
+        if silent:
+            self._kill()
+            self._restart(blameless=True)
+
+    def _kill(self) -> None:
+        """Kill the workers: one that never comes back from C does not hear that it is to end."""
+        for process in list((self._executor._processes or {}).values()):
+            process.kill()
+
+    def _restart(self, *, blameless: bool = False) -> None:
         self.close()
         # a run that had ended before the pool broke is collected, and not trained again
         lost = [future for future in self._units if _is_lost(future)]
@@ -180,7 +219,10 @@ class WorkerPool:
         self._start()
         self._alone = False
         for unit in units:
-            self._try_again(unit)
+            if blameless:
+                self.submit(unit)
+            else:
+                self._try_again(unit)
 
     def _try_again(self, unit: Unit) -> None:
         key = unit.iteration.name, unit.seeds
@@ -216,6 +258,7 @@ class WorkerPool:
         reports = []
         while not self._reports.empty():
             reports.append(self._reports.get())
+        self._heard.update({(r.iteration, r.seed): time.monotonic() for r in reports})
         return reports
 
 
@@ -295,10 +338,7 @@ def _start_worker(
 
 def _go_quiet() -> None:
     """Let nothing that a model file prints through, nor what torch thinks of how it is written."""
-    sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+    silence_models()
     warnings.simplefilter("ignore")
 
 

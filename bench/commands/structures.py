@@ -1,0 +1,13 @@
+"""The structural facts of a network as a terminal shows them."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from bench.anatomy import Structure, explain
+
+
+def print_structure(console: Console, structure: Structure) -> None:
+    """Print one fact a line."""
+    for sentence in explain(structure):
+        console.print(f"- {sentence}", highlight=False, markup=False, soft_wrap=True)
