@@ -41,3 +41,7 @@ class EvidenceError(BenchError):
 
 class BundleError(BenchError):
     """A bundle that cannot be written, or an archive that is none or not safe to read."""
+
+
+class ExportError(BenchError):
+    """An export that lacks its library, or whose destination cannot take it."""
