@@ -1,10 +1,11 @@
-"""The challenges that Drilldown knows, as exact numbers, and what is known of their images."""
+"""The challenges that Drilldown knows, as exact numbers, and what is known of datasets by name."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 
-from bench.records import Challenge
+from bench.records import DIGIT_NAMES, Challenge
 
 MNIST = Challenge(
     name="mnist",
@@ -35,10 +36,55 @@ MNIST_DIGEST = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07
 """Digest of MNIST as torchvision's checksums know it."""
 
 DIGITS_DIGEST = "0fe79f6fd964eeeea88d62968a6d9d1bf037ca6d70c6417635cdff475d97cfe8"
-"""Digest of the digits that scikit-learn carries, enlarged as bench/datasets.py does it."""
+"""Digest of the digits that scikit-learn carries, enlarged as bench/datasets does it."""
 
 MNIST_DIGITS = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
 """Images of each digit, 0 to 9, among the 10,000 of MNIST's test set (yann.lecun.com)."""
 
 VALIDATION_IMAGES = {MNIST_DIGEST: sum(MNIST_DIGITS), DIGITS_DIGEST: 359}
 """How many images a run on a dataset, known by its digest, was scored on."""
+
+FOLDER, IDX = "folder", "idx"
+"""Datasets of one's own: a folder of pictures by class, and four files in the format of MNIST."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownDataset:
+    """A dataset that needs no more than its name: grey images of 28 x 28 pixels."""
+
+    title: str
+    classes: tuple[str, ...] = DIGIT_NAMES
+
+
+DATASETS = {
+    "mnist": KnownDataset(title="MNIST"),
+    "fashion-mnist": KnownDataset(
+        title="FashionMNIST",
+        classes=(
+            "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+            "Bag", "Ankle boot",
+        ),
+    ),
+    "kmnist": KnownDataset(
+        title="KMNIST", classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    ),
+    "qmnist": KnownDataset(title="QMNIST"),
+    "digits": KnownDataset(title="the embedded digits"),
+}  # fmt: skip
+"""Datasets by name; the classes are those that torchvision names."""
+
+
+def title_dataset(challenge: Challenge) -> str:
+    """Return what a challenge's images are called on the page."""
+    known = DATASETS.get(challenge.dataset)
+    return known.title if known else challenge.name
+
+
+def name_class(challenge: Challenge, label: int) -> str:
+    """Return the name of a label; one that the challenge does not know is its number."""
+    return challenge.classes[label] if label < len(challenge.classes) else str(label)
+
+
+def shows_digits(challenge: Challenge) -> bool:
+    """Say whether the images are digits, so that one can be called that."""
+    return challenge.classes == DIGIT_NAMES

@@ -15,22 +15,23 @@ import torch
 from fvcore.nn import FlopCountAnalysis, parameter_count
 from torch import Tensor, nn
 
-from bench.records import Cost, LayerCost, UncountedOperator
+from bench.records import Cost, LayerCost, Shape, UncountedOperator
 
-INPUT_SHAPE = (1, 28, 28)
+INPUT_SHAPE: Shape = (1, 28, 28)
+"""An image of MNIST."""
 
 
-def count_cost(network: nn.Module) -> Cost:
-    """Count a network for one image of `INPUT_SHAPE`; the network itself is left as it was."""
+def count_cost(network: nn.Module, shape: Shape = INPUT_SHAPE) -> Cost:
+    """Count a network for one image of a shape; the network itself is left as it was."""
     counted = copy.deepcopy(network).cpu().eval()
-    image = torch.zeros(1, *INPUT_SHAPE)
+    image = torch.zeros(1, *shape)
     logging.getLogger("fvcore").setLevel(logging.ERROR)  # what it would log is in the result
     analysis = FlopCountAnalysis(counted, image).unsupported_ops_warnings(enabled=False)
     analysis.uncalled_modules_warnings(enabled=False)
     macs = analysis.by_module()
     return Cost(
         parameters=int(parameter_count(counted)[""]),
-        reached_parameters=_count_reached(network),
+        reached_parameters=_count_reached(network, shape),
         macs=int(macs[""]),
         layers=_list_layers(counted, image, macs),
         uncounted=tuple(
@@ -40,17 +41,17 @@ def count_cost(network: nn.Module) -> Cost:
     )
 
 
-def _count_reached(network: nn.Module) -> int:
+def _count_reached(network: nn.Module, shape: Shape) -> int:
     """Count the parameters that a gradient of the class scores reaches."""
     trained = copy.deepcopy(network).cpu().train()
     with torch.random.fork_rng(devices=[]):
-        trained(torch.rand(2, *INPUT_SHAPE)).sum().backward()
+        trained(torch.rand(2, *shape)).sum().backward()
     return sum(p.numel() for p in trained.parameters() if p.grad is not None)
 
 
 def _list_layers(network: nn.Module, image: Tensor, macs: dict[str, int]) -> tuple[LayerCost, ...]:
     parameters = parameter_count(network)
-    field = _ReceptiveField()
+    field = _ReceptiveField(image.shape[-1])
     layers: list[LayerCost] = []
 
     def record(name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
@@ -91,10 +92,10 @@ class _ReceptiveField:
         nn.SiLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Flatten, nn.LogSoftmax, nn.Softmax,
     )  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, side: int) -> None:
         self._size: int | None = 1
         self._jump = 1
-        self._map_side = INPUT_SHAPE[-1]
+        self._map_side = side
 
     def after(self, module: nn.Module, output: Tensor) -> int | None:
         if self._size is not None and not isinstance(module, self._POINTWISE):

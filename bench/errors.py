@@ -27,6 +27,10 @@ class IterationError(BenchError):
     """An iteration that does not exist, or whose file cannot be read as one."""
 
 
+class RecipeError(BenchError):
+    """A recipe that does not exist, or whose file cannot be read as one; names the field."""
+
+
 class LedgerError(BenchError):
     """A ledger that cannot be read, trusted or written."""
 

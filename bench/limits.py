@@ -66,6 +66,16 @@ MOST_MISSING = 10_000
 MOST_SOURCE_BYTES = 1 << 20
 """A model file or pyproject.toml; those here take 10 kB."""
 
+MOST_NOTEBOOK_BYTES = 64 << 20
+"""A notebook with its outputs; those with a hundred pictures take 5 MB."""
+
+MOST_DATASET_BYTES = 2 << 30
+"""Decoded images of one's own dataset, held by every worker: forty times MNIST."""
+
+MOST_PICTURE_BYTES = 64 << 20
+MOST_PICTURE_PIXELS = 1 << 26
+"""One picture of a folder: what the largest cameras take."""
+
 MOST_SOURCES = 1_000
 """Files of a models folder, or of what one iteration imports from there."""
 

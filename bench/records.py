@@ -54,8 +54,19 @@ class Answer(StrEnum):
     UNDECIDED = "UNDECIDED"
 
 
+Shape = tuple[int, int, int]
+"""Channels, height and width of an image."""
+
+DIGIT_NAMES = tuple("0123456789")
+
+
 class Challenge(Struct, frozen=True, kw_only=True):
-    """What is asked of an iteration. The target is an exact fraction: a float never decides."""
+    """What is asked of an iteration. The target is an exact fraction: a float never decides.
+
+    Images are `side` x `side` pixels of so many channels; `classes` names their classes in the
+    order of the labels. `file` is the TOML file that was named for the challenge, `None` for one of
+    the project or of the harness; `folder` is where its own images lie, as that file has it.
+    """
 
     name: str
     dataset: str
@@ -66,6 +77,16 @@ class Challenge(Struct, frozen=True, kw_only=True):
     reliability: Fraction
     confidence: Fraction
     demonstration: bool = False
+    channels: int = 1
+    side: int = 28
+    classes: tuple[str, ...] = DIGIT_NAMES
+    folder: str | None = None
+    file: str | None = None
+
+    @property
+    def shape(self) -> Shape:
+        """Channels, height and width of an image."""
+        return self.channels, self.side, self.side
 
     def required(self, total: int) -> int:
         """Return how many of `total` images must be right to be at the target, rounded up."""

@@ -33,6 +33,7 @@ class _Place:
     """Where runs of an iteration are trained here, and by what."""
 
     device: torch.device
+    iteration: Iteration
     choice: EngineChoice
     cost: Cost
     conditions: Conditions
@@ -59,28 +60,29 @@ def retrain(
     wanted: dict[_Key, list[Run]] = defaultdict(list)
     places: dict[tuple[str, Conditions], _Place] = {}
     for run in runs:
-        place = _find_place(run.conditions, iterations[run.iteration])
+        place = _find_place(run.conditions, iterations[run.iteration], challenge)
         places[run.iteration, place.conditions] = place
         wanted[run.iteration, place.conditions, run.seed].append(run)
     for batch in _batch(places.values()):
         units = [
             unit
-            for (name, _), place in places.items()
+            for place in places.values()
             if place in batch
-            for unit in _make_units(iterations[name], place, wanted, challenge)
+            for unit in _make_units(place, wanted, challenge)
         ]
         for again in _train(units, batch, challenge, dataset, workers, report, give_up):
             for recorded in wanted[again.iteration, again.conditions, again.seed]:
                 yield Pair(recorded=recorded, again=again)
 
 
-def _find_place(conditions: Conditions, iteration: Iteration) -> _Place:
+def _find_place(conditions: Conditions, iteration: Iteration, challenge: Challenge) -> _Place:
     """Return the conditions asked for where this machine has them, else what it would choose."""
     on_gpu = conditions.device.startswith("cuda") and torch.cuda.is_available()
     device = torch.device("cuda", torch.cuda.current_device()) if on_gpu else torch.device("cpu")
-    found = _inspect(conditions, iteration, device)
+    found = _inspect(conditions, iteration, device, challenge)
     return _Place(
         device=device,
+        iteration=found.iteration,
         choice=found.choice,
         cost=found.cost,
         conditions=describe_conditions(
@@ -89,15 +91,25 @@ def _find_place(conditions: Conditions, iteration: Iteration) -> _Place:
     )
 
 
-def _inspect(conditions: Conditions, iteration: Iteration, device: torch.device) -> Inspection:
+def _inspect(
+    conditions: Conditions, iteration: Iteration, device: torch.device, challenge: Challenge
+) -> Inspection:
     """Find the engine asked for, or without its device or for a network it refuses, the usual."""
+    shape, classes = challenge.shape, len(challenge.classes)
     if conditions.device.partition(" ")[0] == device.type:
         engine = ENGINES.get(conditions.engine)
         side_by_side = engine is not None and engine.default_block is not None
         block = conditions.block if side_by_side else None
         with suppress(EngineError):
-            return inspect_iteration(iteration, device, engine=conditions.engine, block=block)
-    return inspect_iteration(iteration, device, engine=AUTO)
+            return inspect_iteration(
+                iteration,
+                device,
+                engine=conditions.engine,
+                block=block,
+                shape=shape,
+                classes=classes,
+            )
+    return inspect_iteration(iteration, device, engine=AUTO, shape=shape, classes=classes)
 
 
 def _batch(places: Iterable[_Place]) -> list[list[_Place]]:
@@ -108,9 +120,8 @@ def _batch(places: Iterable[_Place]) -> list[list[_Place]]:
     return list(batches.values())
 
 
-def _make_units(
-    iteration: Iteration, place: _Place, wanted: Iterable[_Key], challenge: Challenge
-) -> list[Unit]:
+def _make_units(place: _Place, wanted: Iterable[_Key], challenge: Challenge) -> list[Unit]:
+    iteration = place.iteration
     seeds = [s for name, c, s in wanted if (name, c) == (iteration.name, place.conditions)]
     machine = describe_machine(place.device)
     width = place.choice.block
@@ -139,7 +150,7 @@ def _train(
     device, choices = batch[0].device, {p.choice.engine: p.choice for p in batch}
     all_cores = any(ENGINES[name].all_cores for name in choices)
     pool = WorkerPool(
-        dataset=challenge.dataset,
+        challenge=challenge,
         folder=dataset.folder,
         device=device,
         workers=min(len(units), 1 if all_cores else choose_workers(device, workers, choices)),

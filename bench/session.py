@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.panel import Panel
 
 from bench.campaign import Campaign, Plan
-from bench.challenges import DIGITS, MNIST
+from bench.challenges import DIGITS
 from bench.claims import Claims, Follower
-from bench.datasets import Dataset, find_mnist, load_dataset, split_for_tuning
+from bench.datasets import Dataset, find_images, load_dataset, split_for_tuning
 from bench.errors import EngineError, LedgerError, MnistMissingError
 from bench.executors.processes import Collected, GivenUp, WorkerPool
 from bench.interruption import Interruption
@@ -23,6 +23,7 @@ from bench.iterations import Iteration
 from bench.ledger import append_run, ledger_path, read_ledger
 from bench.progress import Progress
 from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Cost, Run
+from bench.settings import load_settings
 from bench.training.devices import (
     count_cores,
     describe_conditions,
@@ -51,18 +52,22 @@ class Session:
     ledger: Path
 
 
-def open_dataset(console: Console, name: str, data: Path | None) -> tuple[Challenge, Dataset]:
-    """Load the dataset of a challenge; `auto` is MNIST, or loudly the embedded digits.
+def open_dataset(
+    console: Console, challenge: Challenge, data: Path | None, *, fallback: bool = False
+) -> tuple[Challenge, Dataset]:
+    """Load the images of a challenge: from `data`, else from where the challenge says.
+
+    With `fallback` and where MNIST cannot be had, loudly the embedded digits instead.
 
     Raises:
-        DataError: MNIST is not where it was said to be, is damaged, or cannot be had.
+        DataError: the images are not where they were said to be, are damaged, or cannot be had.
     """
-    if name == DIGITS.name:
-        return DIGITS, load_dataset(DIGITS.dataset, None)
     try:
-        return MNIST, load_dataset(MNIST.dataset, find_mnist(data))
+        return challenge, load_dataset(
+            challenge, find_images(challenge, data, base=_base(challenge))
+        )
     except MnistMissingError as error:
-        if name != "auto":
+        if not fallback:
             raise
         console.print(
             Panel(
@@ -73,7 +78,12 @@ def open_dataset(console: Console, name: str, data: Path | None) -> tuple[Challe
                 border_style="bold red",
             )
         )
-        return DIGITS, load_dataset(DIGITS.dataset, None)
+        return DIGITS, load_dataset(DIGITS, None)
+
+
+def _base(challenge: Challenge) -> Path:
+    """Return the folder from which the file of a challenge sees its own."""
+    return Path(challenge.file).parent if challenge.file else load_settings(Path.cwd())[0]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -137,7 +147,7 @@ def train_campaign(
 
 def _start_pool(session: Session) -> WorkerPool:
     return WorkerPool(
-        dataset=session.challenge.dataset,
+        challenge=session.challenge,
         folder=session.dataset.folder,
         device=session.device,
         workers=session.workers,

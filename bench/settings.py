@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -10,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from bench.errors import SettingsError
-from bench.files import check_inside, read_regular
-from bench.limits import MOST_SOURCE_BYTES
+from bench.files import check_inside
+from bench.toml_files import read_toml
 
 
 class GateConditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,10 +31,18 @@ class GateSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`ledger` and `page` are paths relative to the pyproject's folder, and inside it."""
+    """`ledger`, `page` and `models` are paths relative to the pyproject's folder, and inside it.
+
+    `challenge` is the one that commands take unless another is named, `challenges` the tables of
+    the project's own by name, unchecked; their numbers are exact. Without `models` the iterations
+    are those of the folder `models` beside the pyproject, or the harness's own where there is none.
+    """
 
     ledger: str = "reports/ledger"
     page: str = "reports/index.html"
+    models: str | None = None
+    challenge: str | None = None
+    challenges: dict[str, Any] = {}
     gate: GateSettings = GateSettings()
 
 
@@ -57,8 +64,12 @@ def load_settings(start: Path) -> tuple[Path, Settings]:
     return start, Settings()
 
 
-def locate(root: Path, path: str) -> Path:
+def locate(
+    root: Path, path: str, *, otherwise: str = ", or name it with --ledger or --page"
+) -> Path:
     """Return where a path of the settings lies: inside the project, wherever links there lead.
+
+    `otherwise` is what an error offers besides a path inside.
 
     Raises:
         SettingsError: a link leads out of the project.
@@ -66,32 +77,24 @@ def locate(root: Path, path: str) -> Path:
     try:
         check_inside(root / path, root)
     except OSError as error:
-        raise SettingsError(
-            f"{root / path}: {error.strerror}, or name it with --ledger or --page"
-        ) from error
+        raise SettingsError(f"{root / path}: {error.strerror}{otherwise}") from error
     return root / path
 
 
 def _read(file: Path) -> Settings | None:
     """Return the settings of a pyproject.toml, `None` when it has none of ours."""
+    tool = read_toml(file).get("tool", {})
+    if not isinstance(tool, dict):
+        raise SettingsError(f"{file}: tool = {tool!r} is not a table; write [tool.bench]")
+    if "bench" not in tool:
+        return None
     try:
-        content = read_regular(file, inside=file.parent, most_bytes=MOST_SOURCE_BYTES)
-        tool: Any = tomllib.loads(content.decode()).get("tool", {})
-        if not isinstance(tool, dict):
-            raise SettingsError(f"{file}: tool = {tool!r} is not a table; write [tool.bench]")
-        if "bench" not in tool:
-            return None
         settings = msgspec.convert(tool["bench"], Settings)
-    except OSError as error:
-        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: not valid TOML ({error})") from error
-    except RecursionError as error:
-        raise SettingsError(f"{file}: nested too deeply to be read; write it flatter") from error
     except msgspec.ValidationError as error:
         raise SettingsError(f"{file}: [tool.bench]: {error}") from error
-    for name in ("ledger", "page"):
-        _check_below(file, name, getattr(settings, name))
+    for name in ("ledger", "page", "models"):
+        if (path := getattr(settings, name)) is not None:
+            _check_below(file, name, path)
     return settings
 
 
@@ -101,5 +104,5 @@ def _check_below(file: Path, name: str, path: str) -> None:
     if any(kind.anchor or ".." in kind.parts for kind in kinds) or "\0" in path:
         raise SettingsError(
             f"{file}: [tool.bench] {name} = {path!r} leads out of the project; write a path "
-            f"inside {file.parent}, or name it with --{name}"
+            f"inside {file.parent}{'' if name == 'models' else f', or name it with --{name}'}"
         )

@@ -9,6 +9,7 @@ from msgspec import Struct
 from bench.consistency import Decision, decide
 from bench.evidence import Evidence, Selection, run_holds
 from bench.figures import format_count
+from bench.foreign import write_words
 from bench.iterations import Iteration
 from bench.records import (
     MOST_IMAGES_AN_EPOCH,
@@ -71,7 +72,7 @@ def _judge_evidence(
 ) -> Verdict:
     runs = evidence.runs if evidence else ()
     budget = reliable = None
-    answer, why = Answer.UNDECIDED, _explain_absence(selection, iteration.name)
+    answer, why = Answer.UNDECIDED, _explain_absence(selection, write_words(iteration))
     if evidence and runs:
         budget = _judge_budget(runs, iteration, challenge)
         holds = [run_holds(run, challenge) for run in runs]

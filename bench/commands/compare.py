@@ -9,6 +9,7 @@ from typing import Literal
 import click
 from msgspec import Struct
 
+from bench.commands.models import choose_iterations, model_options
 from bench.commands.options import (
     challenge_option,
     find_challenge,
@@ -20,7 +21,7 @@ from bench.errors import EvidenceError
 from bench.evidence import Evidence
 from bench.figures import cut_points, format_percent
 from bench.findings import Comparison, compare_iterations, summarise
-from bench.iterations import select_iterations
+from bench.iterations import Iteration
 from bench.judgement import encode_document
 from bench.ledger import read_outlines
 from bench.records import Challenge
@@ -49,8 +50,9 @@ class ComparisonDocument(Struct, frozen=True, kw_only=True):
 
 
 @click.command("compare")
-@click.argument("first", metavar="ITERATION")
-@click.argument("second", metavar="ITERATION")
+@click.argument("first", metavar="ITERATION|FILE:CLASS")
+@click.argument("second", metavar="ITERATION|FILE:CLASS")
+@model_options
 @challenge_option
 @ledger_option
 @click.option(
@@ -61,7 +63,15 @@ class ComparisonDocument(Struct, frozen=True, kw_only=True):
     show_default=True,
     help="Lines for the terminal, or a document for programs.",
 )
-def command(first: str, second: str, dataset: str, ledger: Path | None, layout: str) -> None:
+def command(
+    first: str,
+    second: str,
+    recipe: str | None,
+    arguments: tuple[str, ...],
+    dataset: str,
+    ledger: Path | None,
+    layout: str,
+) -> None:
     """Say how much better the seeds of the second iteration do than those of the first.
 
     Compares the mean accuracy in the last 3 epochs, over the seeds that count, under the conditions
@@ -71,9 +81,10 @@ def command(first: str, second: str, dataset: str, ledger: Path | None, layout: 
     \b
     bench compare iteration_3 iteration_4
     """  # noqa: D301
+    chosen = choose_iterations((first, second), recipe, arguments)
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    earlier, later = _choose_evidence((first, second), folder, challenge)
+    earlier, later = _choose_evidence((chosen[0], chosen[-1]), folder, challenge)
     document = ComparisonDocument(
         format=1,
         challenge=challenge,
@@ -107,14 +118,14 @@ def write_lines(document: ComparisonDocument) -> list[str]:
 
 
 def _choose_evidence(
-    names: tuple[str, str], ledger: Path, challenge: Challenge
+    iterations: tuple[Iteration, Iteration], ledger: Path, challenge: Challenge
 ) -> tuple[Evidence, Evidence]:
     """Return evidence under the conditions, and on the images, with the most runs of both.
 
     Raises:
         EvidenceError: an iteration has no runs that count, or they have nothing in common.
     """
-    first, second = (_list_evidence(name, ledger, challenge) for name in names)
+    first, second = (_list_evidence(each, ledger, challenge) for each in iterations)
     pairs = [(one, other) for one in first for other in second]
     alike = [
         (one, other)
@@ -126,12 +137,11 @@ def _choose_evidence(
     return max(alike, key=lambda pair: min(len(each.runs) for each in pair))
 
 
-def _list_evidence(name: str, ledger: Path, challenge: Challenge) -> list[Evidence]:
-    (iteration,) = select_iterations((name,))
+def _list_evidence(iteration: Iteration, ledger: Path, challenge: Challenge) -> list[Evidence]:
     selection = read_selection(ledger, challenge, iteration, read=read_outlines)
     evidence = [each for each in selection.evidence if each.runs]
     if not evidence:
-        raise EvidenceError(f"{name}: {judge(selection, iteration, challenge).why}")
+        raise EvidenceError(f"{iteration.name}: {judge(selection, iteration, challenge).why}")
     return evidence
 
 

@@ -6,28 +6,37 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.commands.options import iterations_argument
+from bench.commands.models import choose_iterations, model_options, models_argument
+from bench.commands.options import (
+    challenge_option,
+    choose_challenge,
+)
 from bench.commands.terminal import make_console
 from bench.executors.startup import start_early
 from bench.figures import format_count
-from bench.iterations import select_iterations
 from bench.records import Cost
 
 
 @click.command("cost")
-@iterations_argument
-def command(iterations: tuple[str, ...]) -> None:
+@models_argument
+@model_options
+@challenge_option
+def command(
+    iterations: tuple[str, ...], recipe: str | None, arguments: tuple[str, ...], dataset: str
+) -> None:
     """Count parameters and multiply-accumulates (MACs) of one image, layer by layer.
 
     Executes the iterations' files, each in a process of its own. Counted by fvcore on an eval-mode
     copy; 1 MAC = 2 FLOPs. Operators without a formula are listed as uncounted. The receptive field
-    is in input pixels.
+    is in input pixels. A challenge decides the size of the image.
 
     \b
     bench cost              all iterations
     bench cost iteration_4  one of them
+    bench cost model.py:Net a model file, tried as `bench run` does
     """  # noqa: D301
-    chosen = select_iterations(iterations)
+    chosen = choose_iterations(iterations, recipe, arguments, trains=False)
+    challenge = choose_challenge(dataset)[0]
 
     start_early()
     from torch import device  # once the names are known to be right
@@ -37,7 +46,17 @@ def command(iterations: tuple[str, ...]) -> None:
     console = make_console()
     for iteration in chosen:
         # the eager engine compiles nothing
-        found = inspect_iteration(iteration, device("cpu"), engine="eager")
+        found = inspect_iteration(
+            iteration,
+            device("cpu"),
+            engine="eager",
+            shape=challenge.shape,
+            classes=len(challenge.classes),
+        )
+        for note in found.notes:
+            console.print(
+                f"{iteration.name}: {note}", highlight=False, markup=False, soft_wrap=True
+            )
         _print_cost(console, iteration.name, found.cost)
 
 

@@ -11,13 +11,8 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from bench.commands.options import (
-    challenge_option,
-    find_challenge,
-    find_ledger,
-    iterations_argument,
-    ledger_option,
-)
+from bench.commands.models import choose_iterations, model_options, models_argument
+from bench.commands.options import challenge_option, find_challenge, find_ledger, ledger_option
 from bench.commands.terminal import make_console
 from bench.errors import ExportError
 from bench.exports.collection import Group
@@ -25,7 +20,7 @@ from bench.exports.destinations import check_free, replacing
 from bench.exports.ledgers import read_groups
 from bench.exports.tables import Rows, list_rows
 from bench.figures import format_count
-from bench.iterations import Iteration, select_iterations
+from bench.iterations import Iteration
 from bench.ledger import read_ledger, read_outlines
 from bench.merging import list_ledger_files
 from bench.records import Challenge
@@ -36,7 +31,8 @@ Note = Callable[[], object]
 
 
 @click.command("export")
-@iterations_argument
+@models_argument
+@model_options
 @click.option(
     "--format",
     "form",
@@ -62,6 +58,8 @@ Note = Callable[[], object]
 @ledger_option
 def command(
     iterations: tuple[str, ...],
+    recipe: str | None,
+    arguments: tuple[str, ...],
     form: str,
     rows: Rows | None,
     output: str | None,
@@ -74,7 +72,8 @@ def command(
     Every run that is recorded goes out, with the verdict it belongs to and its standing: `counts`,
     `waits` for a missing seed, `stale` (of other code), `tuning`, or `unknown` (its iteration is
     not here). Accuracies are counts of images beside their totals. Without names, all iterations of
-    the ledger. Reads the ledger alone: no torch, no model file is run.
+    the ledger; a model file is named as for `bench run`, with --recipe. Reads the ledger alone: no
+    torch, no model file is run.
 
     A table is written whole or not at all, and a file that exists is kept unless --force is given.
     Into MLflow and TensorBoard you may export again and again: what is there stays, what is new is
@@ -93,7 +92,10 @@ def command(
         raise ExportError(f"--format {form}: has no tables; leave --rows and --force out")
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    export = _Export(folder, challenge, choose_files(folder, challenge, iterations))
+    named = choose_iterations(iterations, recipe, arguments)
+    export = _Export(
+        folder, challenge, choose_files(folder, challenge, named, every=not iterations)
+    )
     if form in TABLES:
         export.write_table(form, rows or "runs", output, force=force)
     elif form == "tensorboard":
@@ -103,28 +105,29 @@ def command(
 
 
 def choose_files(
-    ledger: Path, challenge: Challenge, names: Sequence[str]
+    ledger: Path, challenge: Challenge, iterations: Sequence[Iteration], *, every: bool
 ) -> list[tuple[str, Iteration | None]]:
-    """Return names and iterations of the files to export, those without an iteration last.
+    """Return names and iterations of the files to export.
+
+    With `every`, files of iterations that are not here come last.
 
     Raises:
         ExportError: nothing is recorded of them.
     """
-    known: list[tuple[str, Iteration | None]] = [
-        (iteration.name, iteration) for iteration in select_iterations(tuple(names))
-    ]
     recorded = [
         file.stem for file in list_ledger_files(ledger) if file.parent.name == challenge.name
     ]
-    chosen = [each for each in known if each[0] in recorded]
-    if not names:
-        here = {name for name, _ in known}
+    chosen: list[tuple[str, Iteration | None]] = [
+        (each.name, each) for each in iterations if each.name in recorded
+    ]
+    if every:
+        here = {iteration.name for iteration in iterations}
         chosen += [(name, None) for name in recorded if name not in here]
     if not chosen:
-        which = f" of {', '.join(names)}" if names else ""
+        which = "" if every else f" of {', '.join(each.name for each in iterations)}"
         raise ExportError(
             f"{ledger}: holds no runs{which} on {challenge.name}; train some with `bench run`, or "
-            "name another --ledger or --dataset"
+            "name another --ledger or --challenge"
         )
     return chosen
 

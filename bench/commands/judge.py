@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
     challenge_option,
     find_challenge,
     find_ledger,
-    iterations_argument,
     ledger_option,
     read_selection,
 )
 from bench.commands.terminal import make_console
 from bench.evidence import Evidence
-from bench.iterations import Iteration, select_iterations
+from bench.iterations import Iteration
 from bench.judgement import FORMAT, Judgement, describe, encode_document, make_schema
 from bench.ledger import read_outlines
 from bench.records import Answer, Challenge
@@ -31,7 +31,8 @@ STYLES = {Answer.HOLDS: "bold green", Answer.FAILS: "bold red", Answer.UNDECIDED
 
 
 @click.command("judge")
-@iterations_argument
+@models_argument
+@model_options
 @challenge_option
 @ledger_option
 @click.option(
@@ -46,6 +47,8 @@ STYLES = {Answer.HOLDS: "bold green", Answer.FAILS: "bold red", Answer.UNDECIDED
 @click.option("--schema", is_flag=True, help="Print the JSON Schema of --format json and exit.")
 def command(
     iterations: tuple[str, ...],
+    recipe: str | None,
+    arguments: tuple[str, ...],
     dataset: str,
     ledger: Path | None,
     layout: str,
@@ -61,9 +64,10 @@ def command(
     if schema:
         click.echo(make_schema(), nl=False)
         return
+    chosen = choose_iterations(iterations, recipe, arguments)
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    judged = judge_each(select_iterations(iterations), folder, challenge)
+    judged = judge_each(chosen, folder, challenge)
     if layout == "json":
         described = tuple(describe(*each, with_paths=paths) for each in judged)
         document = Judgement(format=FORMAT, challenge=challenge, verdicts=described)

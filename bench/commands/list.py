@@ -12,6 +12,7 @@ from bench.commands.options import (
     challenge_option,
     find_challenge,
     find_ledger,
+    find_models,
     ledger_option,
     read_selection,
 )
@@ -28,7 +29,7 @@ def command(dataset: str, ledger: Path | None) -> None:
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
     table = Table("iteration", "adds", "epochs", "batch", "precision", "runs", "fingerprint")
-    for iteration in list_iterations():
+    for iteration in list_iterations(find_models()):
         selection = read_selection(folder, challenge, iteration, read=read_outlines)
         runs = sum(len(e.runs) + len(e.waiting) for e in selection.evidence)
         stale = f" + {selection.stale} stale" if selection.stale else ""

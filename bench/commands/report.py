@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
+from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
     challenge_option,
     find_challenge,
     find_ledger,
+    find_models,
     find_project,
     ledger_option,
     read_selection,
 )
-from bench.iterations import list_iterations
+from bench.iterations import Iteration, list_iterations
 from bench.pictures import Pictures, load_pictures
 from bench.records import Challenge
 from bench.report.page import render_page, write_page
@@ -30,6 +32,8 @@ page_option = click.option(
 
 
 @click.command("report")
+@models_argument
+@model_options
 @challenge_option
 @ledger_option
 @page_option
@@ -39,15 +43,25 @@ page_option = click.option(
     help="Folder of MNIST, to show the digits that most seeds get wrong; nothing is downloaded.  "
     "[default: BENCH_DATA, else ./data]",
 )
-def command(dataset: str, ledger: Path | None, page: Path | None, data: Path | None) -> None:
+def command(
+    iterations: tuple[str, ...],
+    recipe: str | None,
+    arguments: tuple[str, ...],
+    dataset: str,
+    ledger: Path | None,
+    page: Path | None,
+    data: Path | None,
+) -> None:
     """Write the page from the ledger alone: seconds, no torch, no model file is run.
 
     The page is one file that needs no other: charts, every run, and raw data to download. Where the
     images that the runs were scored on are at hand, it shows those that most seeds get wrong.
+    Without names it shows all iterations.
     """
+    chosen = choose_iterations(iterations, recipe, arguments)
     folder = find_ledger(ledger)
     challenge = find_challenge(dataset, folder)
-    click.echo(f"page: {write_report(folder, challenge, page, data)}")
+    click.echo(f"page: {write_report(folder, challenge, page, data, chosen)}")
 
 
 def find_page(option: Path | None) -> Path:
@@ -57,11 +71,15 @@ def find_page(option: Path | None) -> Path:
 
 
 def write_report(
-    ledger: Path, challenge: Challenge, page: Path | None, data: Path | None = None
+    ledger: Path,
+    challenge: Challenge,
+    page: Path | None,
+    data: Path | None = None,
+    iterations: Sequence[Iteration] | None = None,
 ) -> Path:
-    """Judge every iteration by the ledger, write the page and return its path."""
+    """Judge iterations, by default all, by the ledger, write the page and return its path."""
     path = find_page(page)
-    iterations = list_iterations()
+    iterations = list_iterations(find_models()) if iterations is None else iterations
     verdicts: list[Verdict] = []
     for iteration in iterations:
         selection = read_selection(ledger, challenge, iteration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +11,28 @@ import click
 from rich.console import Console
 
 from bench.campaign import Campaign, Plan
-from bench.challenges import CHALLENGES
 from bench.commands.judge import print_verdicts
-from bench.commands.options import find_ledger, iterations_argument, ledger_option
+from bench.commands.models import choose_iterations, group_words, model_options, models_argument
+from bench.commands.options import (
+    challenge_option,
+    choose_challenge,
+    data_option,
+    find_ledger,
+    ledger_option,
+)
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.errors import BenchError, IterationError
 from bench.executors.startup import start_early
-from bench.figures import format_seconds
+from bench.figures import format_count, format_seconds
+from bench.foreign import change_epochs, write_words
 from bench.interruption import EXIT_CODE, Interruption
-from bench.iterations import Iteration, change_epochs, select_iterations
+from bench.iterations import Iteration
 from bench.ledger import check_writable
 from bench.progress import Progress
 from bench.records import Challenge
+from bench.report.commands import dataset_option
 from bench.report.page import check_page_writable
 from bench.seeds import name_seeds, parse_seeds
 
@@ -41,7 +50,8 @@ ENGINES = ("auto", "plain", "eager", "native", "stacked")
 
 
 @click.command("run")
-@iterations_argument
+@models_argument
+@model_options
 @click.option(
     "--seeds",
     metavar="N|A-B",
@@ -79,18 +89,8 @@ ENGINES = ("auto", "plain", "eager", "native", "stacked")
     metavar="N",
     help="Seeds side by side on a GPU, of the stacked engine.  [default: the engine decides]",
 )
-@click.option(
-    "--dataset",
-    type=click.Choice(["auto", *CHALLENGES]),
-    default="auto",
-    show_default=True,
-    help="auto falls back to the embedded digits when MNIST cannot be had, and says so.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with MNIST/raw/*-ubyte.gz.  [default: $BENCH_DATA, else ./data]",
-)
+@challenge_option
+@data_option
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
@@ -113,6 +113,9 @@ def command(**options: Any) -> int:
     go on. Several at once on one ledger share the seeds: each waits in the end for those that
     another trains, and takes them over if it dies. Executes the iterations' files.
 
+    A model file of anyone's takes the place of an iteration: FILE:CLASS, MODULE:CLASS or
+    NOTEBOOK.ipynb:CLASS, with --recipe. What had to be done to it is said. See docs/any-model.md.
+
     Ctrl-C once, SIGTERM or SIGHUP ends the training, records what is finished and writes the page;
     twice stops at once. Exit code 0 whatever the verdicts (see `bench gate`); 2 for a wrong value,
     a ledger that cannot be written, or seeds that were given up; 130 when interrupted.
@@ -122,6 +125,7 @@ def command(**options: Any) -> int:
     bench run iteration_4 --seeds 10           seeds 0 to 9 of one iteration
     bench run iteration_4 --seeds 3-3          seed 3 alone
     bench run --until-decided --time-budget 2h as long as you like
+    bench run model.py:Net --recipe iteration_4 a model file, by the recipe of an iteration
     """  # noqa: D301
     with Interruption() as interruption:
         return run(make_console(stderr=True), interruption, **options)
@@ -132,6 +136,8 @@ def run(
     interruption: Interruption,
     *,
     iterations: tuple[str, ...],
+    recipe: str | None,
+    arguments: tuple[str, ...],
     seeds: str | None,
     until_decided: bool,
     time_budget: str | None,
@@ -146,12 +152,13 @@ def run(
     page: Path | None,
 ) -> int:
     """Train, judge and report; return the exit code."""
-    chosen = select_iterations(iterations)
+    named = chosen = choose_iterations(iterations, recipe, arguments)
     if epochs is not None:
-        chosen = tuple(change_epochs(iteration, epochs=epochs) for iteration in chosen)
+        named = chosen = tuple(change_epochs(iteration, epochs=epochs) for iteration in chosen)
     wanted = parse_seeds(seeds) if seeds is not None else tuple(range(DEFAULT_SEEDS))
     budget = parse_duration(time_budget) if time_budget is not None else None
     folder = find_ledger(ledger)
+    challenge, fallback = choose_challenge(dataset)
 
     start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
@@ -159,13 +166,14 @@ def run(
 
     place = choose_device(device)
     with console.status("preparing the engines (networks are compiled once)"):
-        found, refused = _inspect(chosen, place, engine, block)
+        found, refused = _inspect(chosen, place, engine, block, challenge)
     for each in refused:
         _say(console, f"{each.iteration}: not trained: {each.reason}")
-    chosen = tuple(iteration for iteration in chosen if iteration.name in found)
+    _note(console, found)
+    chosen = tuple(inspection.iteration for inspection in found.values())
     engines = {name: inspection.choice for name, inspection in found.items()}
     workers = sessions.choose_workers(place, workers, engines)
-    challenge, data_found = sessions.open_dataset(console, dataset, data)
+    challenge, data_found = sessions.open_dataset(console, challenge, data, fallback=fallback)
     check_writable(folder, challenge.name)
     check_page_writable(find_page(page))
     if seeds is None and budget is None:
@@ -188,14 +196,18 @@ def run(
     outcome = _train(console, session, campaign, interruption)
     outcome.given_up[:0] = refused
     _conclude(console, campaign, outcome, interrupted=interruption.requested)
-    _report(console, folder, challenge, page, data, outcome)
+    _report(console, folder, challenge, page, data, outcome, named)
     if (failure := _describe_failure(outcome)) is not None:
         raise BenchError(failure)
     return EXIT_CODE if interruption.requested else 0
 
 
 def _inspect(
-    iterations: tuple[Iteration, ...], device: torch.device, engine: str, block: int | None
+    iterations: tuple[Iteration, ...],
+    device: torch.device,
+    engine: str,
+    block: int | None,
+    challenge: Challenge,
 ) -> tuple[dict[str, Inspection], list[GivenUp]]:
     """Return what is found of each iteration, and those whose files cannot be run.
 
@@ -209,7 +221,14 @@ def _inspect(
     refused: list[GivenUp] = []
     for iteration in iterations:
         try:
-            found[iteration.name] = inspect_iteration(iteration, device, engine=engine, block=block)
+            found[iteration.name] = inspect_iteration(
+                iteration,
+                device,
+                engine=engine,
+                block=block,
+                shape=challenge.shape,
+                classes=len(challenge.classes),
+            )
         except IterationError as error:
             if len(refused) + 1 == len(iterations):
                 raise
@@ -217,6 +236,20 @@ def _inspect(
                 GivenUp(iteration=iteration.name, seeds=(), reason=str(error), hopeless=True)
             )
     return found, refused
+
+
+def _note(console: Console, found: Mapping[str, Inspection]) -> None:
+    """Print what model files did when they were looked at, and what had to be done to them."""
+    for name, inspection in found.items():
+        for note in inspection.notes:
+            _say(console, f"{name}: {note}")
+        cost = inspection.cost
+        if inspection.iteration.origin is not None:
+            _say(
+                console,
+                f"{name}: {format_count(cost.parameters)} parameters, "
+                f"{format_count(cost.reached_parameters)} reached by a gradient",
+            )
 
 
 def _choose_budget(challenge: Challenge, device: str) -> float | None:
@@ -236,7 +269,7 @@ def _announce(console: Console, session: Session, campaign: Campaign) -> None:
     limit = f", starting no run after {format_seconds(budget)}" if budget else ""
     recorded = campaign.already_recorded
     console.print(
-        f"{', '.join(campaign.iterations)} on {session.challenge.dataset}: "
+        f"{', '.join(campaign.iterations)} on {session.challenge.name}: "
         f"{campaign.count_left()} runs at most with {where}{limit}; "
         f"{recorded} recorded already in {session.ledger}",
         highlight=False,
@@ -260,10 +293,15 @@ def _report(
     page: Path | None,
     data: Path | None,
     outcome: Outcome,
+    named: tuple[Iteration, ...],
 ) -> None:
-    """Write the page; when it fails after something else did, what came first is the error."""
+    """Write the page; when it fails after something else did, what came first is the error.
+
+    With a model file, the page shows what was named, else all iterations.
+    """
+    foreign = any(iteration.origin is not None for iteration in named)
     try:
-        path = write_report(ledger, challenge, page, data)
+        path = write_report(ledger, challenge, page, data, named if foreign else None)
     except BenchError as error:
         if _describe_failure(outcome) is None:
             raise
@@ -297,16 +335,15 @@ def _conclude(console: Console, campaign: Campaign, outcome: Outcome, *, interru
     safe = "the runs before are" if outcome.refusal else "finished runs are"
     _say(console, f"stopped: {reason}; {safe} in the ledger")
     _name_unfinished(console, campaign, outcome)
-    undecided = campaign.undecided
-    if undecided:
-        # inside `nox -s bench` the command is on no path of the user's
-        started_by_nox = os.environ.get("NOX_CURRENT_SESSION") == "bench"
-        command_line = "nox -s bench --" if started_by_nox else "bench run"
-        console.print(
-            f"to go on: {command_line} {' '.join(undecided)} --until-decided --time-budget 2h",
-            highlight=False,
-            soft_wrap=True,
-        )
+    # inside `nox -s bench` the command is on no path of the user's
+    started_by_nox = os.environ.get("NOX_CURRENT_SESSION") == "bench"
+    command_line = "nox -s bench --" if started_by_nox else "bench run"
+    for words in group_words([campaign.iterations[name] for name in campaign.undecided]):
+        _say(console, f"to go on: {command_line} {words} --until-decided --time-budget 2h")
+    for iteration in campaign.iterations.values():
+        if iteration.origin is not None:
+            dataset = dataset_option(campaign.challenge)
+            _say(console, f"to judge: bench judge {write_words(iteration)}{dataset}")
 
 
 def _explain_stop(campaign: Campaign, outcome: Outcome) -> str:

@@ -30,18 +30,22 @@ from bench.bundles import (
     list_challenges,
     list_changed_sources,
 )
+from bench.challenge_tables import AUTO
+from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
+    UNNAMED,
     challenge_option,
+    data_option,
     find_challenge,
     find_ledger,
-    iterations_argument,
     ledger_option,
 )
 from bench.commands.terminal import make_console
 from bench.errors import LedgerError, SettingsError
 from bench.executors.startup import start_early
 from bench.figures import make_printable
-from bench.iterations import Iteration, change_epochs, list_iterations, select_iterations
+from bench.foreign import change_epochs
+from bench.iterations import Iteration, list_iterations
 from bench.ledger import ledger_path, read_ledger
 from bench.records import FIRST_TUNING_SEED, Challenge, Run
 from bench.verification import (
@@ -73,7 +77,8 @@ class _Recorded(Struct, frozen=True, kw_only=True):
 
 
 @click.command("verify")
-@iterations_argument
+@models_argument
+@model_options
 @click.option(
     "--sample",
     type=click.IntRange(0, 100_000),
@@ -91,11 +96,7 @@ class _Recorded(Struct, frozen=True, kw_only=True):
 )
 @challenge_option
 @ledger_option
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder with MNIST/raw/*-ubyte.gz.  [default: $BENCH_DATA, else ./data]",
-)
+@data_option
 @click.option(
     "--workers",
     type=click.IntRange(1, 1024),
@@ -106,6 +107,8 @@ class _Recorded(Struct, frozen=True, kw_only=True):
 )
 def command(
     iterations: tuple[str, ...],
+    recipe: str | None,
+    arguments: tuple[str, ...],
     sample: int | None,
     random_seed: int | None,
     execute: bool,
@@ -135,7 +138,7 @@ def command(
     if not bundles:
         if execute:
             raise SettingsError("--execute: only a bundle's files need it; leave it out")
-        chosen = select_iterations(iterations)
+        chosen = choose_iterations(iterations, recipe, arguments)
         if epochs is not None:
             chosen = tuple(change_epochs(iteration, epochs=epochs) for iteration in chosen)
         folder = find_ledger(ledger)
@@ -148,7 +151,12 @@ def command(
             data=data,
             workers=workers,
         )
-    if len(iterations) > 1 or ledger is not None or epochs is not None or dataset != "auto":
+    if (
+        len(iterations) > 1
+        or ledger is not None
+        or epochs is not None
+        or dataset not in (UNNAMED, AUTO)
+    ):
         raise SettingsError(f"{bundles[0]}: a bundle is verified alone, with its own ledger")
     if sample and not execute:
         raise SettingsError(
@@ -284,7 +292,7 @@ def _train_again(
     from bench.session import open_dataset
 
     console = make_console(stderr=True)
-    dataset = open_dataset(console, challenge.name, data)[1]
+    dataset = open_dataset(console, challenge, data)[1]
     by_name = {iteration.name: iteration for iteration in iterations}
     checks: list[Check] = []
     open_pairs: list[Pair] = []

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bench.challenges import CHALLENGES
 from bench.datasets import Dataset, find_mnist, load_dataset, split_for_tuning
 from bench.equivalence.page import Equivalence, render
 from bench.equivalence.samples import (
@@ -49,7 +50,7 @@ def measure(options: argparse.Namespace) -> str:
     device = choose_device(options.device)
     (iteration,) = select_iterations((ITERATION,))
     folder = find_mnist(options.data) if options.dataset == "mnist" else None
-    dataset = split_for_tuning(load_dataset(options.dataset, folder))
+    dataset = split_for_tuning(load_dataset(CHALLENGES[options.dataset], folder))
     names = dict.fromkeys((REFERENCE, *options.engines))
     reasons = {name: explain_absence(name, iteration, device) for name in names}
     present = [name for name, reason in reasons.items() if reason is None]

@@ -8,30 +8,66 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
+import threading
+import time
+import warnings
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
+from pathlib import Path
 
 import torch
 from msgspec import Struct
 
+from bench.cost import INPUT_SHAPE
 from bench.errors import BenchError, IterationError
+from bench.executors.examination import examine, explain
 from bench.executors.startup import choose_context
+from bench.figures import format_count
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
-from bench.records import Cost
+from bench.records import Cost, Shape
 from bench.training.engines import EngineChoice, choose_engine
 from bench.training.runs import build_network, count_iteration
 
 LIMIT_SECONDS = 60.0
 """How long a model file may take to be imported, built and counted."""
 
+CLASSES = 10
+_NAMED_FILES = 3
+
 
 class Inspection(Struct, frozen=True, kw_only=True):
-    """What a model file is found to be: what its network costs, and which engine trains it."""
+    """What a model file is found to be: what its network costs, and which engine trains it.
+
+    `iteration` is what is trained: the one that was inspected, adapted if it needs to be. `notes`
+    are sentences, without a subject, on what the file did and what had to be done to it.
+    """
 
     cost: Cost
     choice: EngineChoice
+    iteration: Iteration
+    notes: tuple[str, ...]
+
+
+class _Looked(Struct, frozen=True, kw_only=True):
+    """What the process has found before an engine is chosen."""
+
+    cost: Cost
+    iteration: Iteration
+    notes: tuple[str, ...]
+
+
+class _Warning(Struct, frozen=True):
+    """What the process is about to do, should it not come back."""
+
+    text: str
+
+
+class _Done(Struct, frozen=True, kw_only=True):
+    choice: EngineChoice
+    notes: tuple[str, ...]
 
 
 def inspect_iteration(
@@ -40,88 +76,163 @@ def inspect_iteration(
     *,
     engine: str = "auto",
     block: int | None = None,
+    shape: Shape = INPUT_SHAPE,
     limit_seconds: float = LIMIT_SECONDS,
+    classes: int = CLASSES,
 ) -> Inspection:
     """Execute an iteration's file in a process of its own and return what was found.
 
+    `shape` is that of one image of the dataset: channels, rows, columns.
+
     Raises:
-        IterationError: the file takes too long, ends its process, or raises an error.
+        IterationError: the file takes too long, ends its process, or raises an error, or its
+            network does not do for such images.
         EngineError: an engine or a block that is asked for does not do for the iteration.
     """
     context: BaseContext = choose_context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]
-        target=_inspect, args=(theirs, iteration, device, engine, block), daemon=True
+        target=_inspect,
+        args=(theirs, iteration, device, engine, block, shape, classes),
+        daemon=True,
     )
     try:
         with hold_signals():
             process.start()
         theirs.close()
-        cost = _receive(ours, iteration, limit_seconds)
-        choice = _receive(ours, iteration, None)  # the compiler takes as long as it takes
+        looked = _receive(ours, iteration, limit_seconds)
+        done = _receive(ours, iteration, None)  # the compiler takes as long as it takes
     finally:
         if process.pid is not None:
             process.kill()
             process.join()
         ours.close()
-    assert isinstance(cost, Cost)  # noqa: S101
-    assert isinstance(choice, EngineChoice)  # noqa: S101
-    return Inspection(cost=cost, choice=choice)
+    assert isinstance(looked, _Looked)  # noqa: S101
+    assert isinstance(done, _Done)  # noqa: S101
+    return Inspection(
+        cost=looked.cost,
+        choice=done.choice,
+        iteration=looked.iteration,
+        notes=(*looked.notes, *done.notes),
+    )
 
 
 def _receive(pipe: Connection, iteration: Iteration, limit_seconds: float | None) -> object:
     """Return what the process sends next, or raise what it says or does."""
-    if not pipe.poll(limit_seconds):
-        raise IterationError(
-            f"{iteration.path}: importing, building and counting it takes longer than "
-            f"{limit_seconds:g} seconds; correct it, it may loop for ever"
-        )
-    try:
-        answer = pipe.recv()
-    except EOFError:
-        raise IterationError(
-            f"{iteration.path}: ended its process while it was imported or built; correct it"
-        ) from None
-    if isinstance(answer, BenchError):
-        raise answer
-    return answer
+    end = None if limit_seconds is None else time.monotonic() + limit_seconds
+    warned = ""
+    while True:
+        if not pipe.poll(None if end is None else max(0.0, end - time.monotonic())):
+            raise IterationError(
+                f"{iteration.path}: importing, building and counting it takes longer than "
+                f"{limit_seconds:g} seconds; correct it, it may loop for ever{warned}"
+            )
+        try:
+            answer = pipe.recv()
+        except EOFError:
+            raise IterationError(
+                f"{iteration.path}: ended its process while it was imported or built; correct it"
+                f"{warned}"
+            ) from None
+        if isinstance(answer, BenchError):
+            raise answer
+        if not isinstance(answer, _Warning):
+            return answer
+        warned = f" ({answer.text})"
 
 
 def _inspect(
-    pipe: Connection, iteration: Iteration, device: torch.device, engine: str, block: int | None
+    pipe: Connection,
+    iteration: Iteration,
+    device: torch.device,
+    engine: str,
+    block: int | None,
+    shape: Shape,
+    classes: int,
 ) -> None:
-    _go_silent()
+    output = _go_silent()
     with tempfile.TemporaryDirectory(prefix="bench-model-", ignore_cleanup_errors=True) as folder:
         os.chdir(folder)
         try:
-            pipe.send(count_iteration(iteration))
-            network = build_network(iteration)
-            pipe.send(
-                choose_engine(
-                    engine,
-                    block,
-                    iteration=iteration.name,
-                    network=network,
-                    recipe=iteration.recipe,
-                    device=device,
-                )
+            looked = _look(pipe, iteration, shape, classes)
+            pipe.send(looked)
+            network = build_network(looked.iteration)
+            choice = choose_engine(
+                engine,
+                block,
+                iteration=iteration.name,
+                network=network,
+                recipe=iteration.recipe,
+                device=device,
+                shape=shape,
             )
+            pipe.send(_Done(choice=choice, notes=(*output.describe(), *_describe_files(folder))))
         except BenchError as error:
             pipe.send(error)
         except BaseException as error:
-            reason = f"{type(error).__name__}: {error}".rstrip(": ")
-            pipe.send(IterationError(f"{iteration.path}: cannot be run ({reason}); correct it"))
+            pipe.send(
+                IterationError(f"{iteration.path}: cannot be run ({explain(error)}); correct it")
+            )
         os.chdir("/")
 
 
-def _go_silent() -> None:
-    """Let nothing through to the terminal, and hear nothing from it: the parent decides."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) -> _Looked:
+    notes: tuple[str, ...] = ()
+    if iteration.origin is not None:
+        examined = examine(iteration, shape, classes, lambda text: pipe.send(_Warning(text)))
+        iteration, notes = examined.iteration, examined.notes
+    return _Looked(cost=count_iteration(iteration, shape), iteration=iteration, notes=notes)
+
+
+class _Output:
+    """What a model file prints, in bytes: counted, and not kept."""
+
+    def __init__(self, reader: int) -> None:
+        self._reader, self._count = reader, 0
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def describe(self) -> tuple[str, ...]:
+        """Say how much was printed until now; nothing is counted from then on."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        _send_output(os.open(os.devnull, os.O_WRONLY))
+        self._thread.join(timeout=1.0)  # longer only where a process it started prints on
+        if not self._count:
+            return ()
+        return (f"printed {format_count(self._count)} bytes, which are not shown",)
+
+    def _drain(self) -> None:
+        while data := os.read(self._reader, 1 << 16):
+            self._count += len(data)
+
+
+def _send_output(descriptor: int) -> None:
     for stream in (1, 2):
-        os.dup2(nowhere, stream)
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+
+
+def _describe_files(folder: str) -> tuple[str, ...]:
+    """Say what a model file left in the folder that it ran in, which is removed."""
+    names = sorted(Path(folder).iterdir())
+    if not names:
+        return ()
+    shown = [ascii(path.name)[1:-1] for path in names[:_NAMED_FILES]]
+    more = f" and {len(names) - _NAMED_FILES} more" if names[_NAMED_FILES:] else ""
+    return (f"wrote {', '.join(shown)}{more} into its working directory, which is removed",)
+
+
+def _go_silent() -> _Output:
+    """Let nothing through to the terminal, and hear nothing from it: the parent decides."""
+    warnings.simplefilter("ignore")  # torch's own; what the file prints is counted
+    reader, writer = os.pipe()
+    _send_output(writer)
+    output = _Output(reader)
     for interruption in SIGNALS:
         signal.signal(interruption, signal.SIG_IGN)
     # a parent that was killed cannot end this process: no file may outlive it for long
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(10 * LIMIT_SECONDS))
+    return output

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 import threading
+import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -22,9 +24,10 @@ from msgspec import Struct
 
 from bench.errors import BenchError, IterationError
 from bench.executors.startup import choose_context
+from bench.foreign import change_epochs
 from bench.interruption import SIGNALS
-from bench.iterations import Iteration, change_epochs
-from bench.records import Conditions, EpochScore, Run
+from bench.iterations import Iteration
+from bench.records import Challenge, Conditions, EpochScore, Run
 from bench.training.allocator import keep_freed_memory
 from bench.training.runs import Trainer, Unit, network_builder, release_memory
 
@@ -71,14 +74,14 @@ class WorkerPool:
     def __init__(
         self,
         *,
-        dataset: str,
+        challenge: Challenge,
         folder: Path | None,
         device: torch.device,
         workers: int,
         threads: int = 1,
     ) -> None:
         self.workers, self._threads = workers, threads
-        self._dataset, self._device = dataset, device
+        self._challenge, self._device = challenge, device
         self._folder = folder.absolute() if folder is not None else None
         # what a model file writes where it runs is no file of the user's
         self._scratch = tempfile.TemporaryDirectory(
@@ -161,7 +164,7 @@ class WorkerPool:
             mp_context=self._context,
             initializer=_start_worker,
             initargs=(
-                Trainer(self._dataset, self._folder, self._device),
+                Trainer(self._challenge, self._folder, self._device),
                 self._scratch.name,
                 self._threads,
                 reader,
@@ -279,6 +282,7 @@ def _start_worker(
 ) -> None:
     global _worker
     os.chdir(scratch)
+    _go_quiet()
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     for interruption in SIGNALS:  # the parent decides, on the pipe
         signal.signal(interruption, signal.SIG_IGN)
@@ -287,6 +291,15 @@ def _start_worker(
     torch.set_num_threads(threads)
     keep_freed_memory()
     _worker = _Worker(trainer, reports, threads)
+
+
+def _go_quiet() -> None:
+    """Let nothing that a model file prints through, nor what torch thinks of how it is written."""
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    warnings.simplefilter("ignore")
 
 
 def _end_with_parent(lifeline: Connection) -> None:

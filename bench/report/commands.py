@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from bench.evidence import Evidence
+from bench.foreign import write_words
 from bench.iterations import Iteration
 from bench.records import Challenge, Machine
 from bench.report.wording import write_seeds
@@ -70,10 +71,11 @@ def _check_out(machine: Machine) -> str:
 def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds: str) -> str:
     conditions = evidence.conditions
     seeds = f"{seeds}-{seeds}" if seeds == SEED else seeds
+    words = write_words(iteration).replace(SEED, "{''seed}")
     block = f" --block {conditions.block}" if conditions.block > 1 else ""
     device = conditions.device.split(maxsplit=1)[0] if conditions.device.strip() else "auto"
     return (
-        f"bench run {_quote(iteration.name)} --seeds {seeds} --device {_quote(device)} "
+        f"bench run {words} --seeds {seeds} --device {_quote(device)} "
         f"--engine {_quote(conditions.engine)}{block} --dataset {_quote(challenge.dataset)} "
         f"--ledger {AGAIN}"
     )

@@ -20,7 +20,9 @@ SMALLEST_P = 0.001
 
 
 def name_iteration(iteration: Iteration) -> str:
-    """Return `iteration_4` as a heading."""
+    """Return `iteration_4` as a heading; a model file keeps its name."""
+    if iteration.origin is not None:
+        return iteration.name
     return iteration.name.replace("_", " ").capitalize()
 
 

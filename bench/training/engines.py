@@ -13,8 +13,9 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from bench.cost import INPUT_SHAPE
 from bench.errors import EngineError
-from bench.records import EpochScore
+from bench.records import EpochScore, Shape
 from bench.training import loop, plain, stacked
 from bench.training.loop import EpochReport, ResidentImages, Training
 from bench.training.native import engine as native
@@ -77,13 +78,15 @@ class Engine:
     `explain_refusal` says why an engine cannot train a network by a recipe on a device, as what
     goes on after its name ("has no kernel for layer.0: nn.GELU"), `None` when it can.
     `default_block` is how many seeds it trains side by side unless told; without it, one.
-    `all_cores` tells that it trains one seed after the other with a thread for every core.
+    `all_cores` tells that it trains one seed after the other with a thread for every core,
+    `any_shape` that it takes images of other shapes than MNIST's.
     """
 
     train: TrainBlock
     explain_refusal: Callable[[nn.Module, Recipe, torch.device], str | None] = _accept
     default_block: Callable[[nn.Module, Recipe, torch.device], int] | None = None
     all_cores: bool = False
+    any_shape: bool = False
 
 
 def one_by_one(train: TrainOne) -> TrainBlock:
@@ -117,8 +120,8 @@ def one_by_one(train: TrainOne) -> TrainBlock:
 
 
 ENGINES: dict[str, Engine] = {
-    "plain": Engine(train=one_by_one(plain.PlainTrainer()), all_cores=True),
-    "eager": Engine(train=one_by_one(loop.train)),
+    "plain": Engine(train=one_by_one(plain.PlainTrainer()), all_cores=True, any_shape=True),
+    "eager": Engine(train=one_by_one(loop.train), any_shape=True),
     "native": Engine(train=one_by_one(native.train), explain_refusal=native.explain_refusal),
     "stacked": Engine(
         train=stacked.train_block,
@@ -149,14 +152,15 @@ def choose_engine(
     network: nn.Module,
     recipe: Recipe,
     device: torch.device,
+    shape: Shape = INPUT_SHAPE,
 ) -> EngineChoice:
-    """Return the engine of an iteration: as asked, or the fastest for `auto`.
+    """Return the engine of an iteration on images of a shape: as asked, or the fastest for `auto`.
 
     Raises:
         EngineError: the engine that is asked for does not exist here or cannot train the
             iteration, or `block` is given to an engine that trains one seed at a time.
     """
-    name, refusal = _pick(asked, network, recipe, device)
+    name, refusal = _pick(asked, network, recipe, device, shape)
     if refusal is not None and asked != AUTO:
         raise EngineError(
             f"--engine {asked}: {iteration}: this engine {refusal}; use --engine {FALLBACK}"
@@ -175,7 +179,7 @@ def choose_engine(
 
 
 def _pick(
-    asked: str, network: nn.Module, recipe: Recipe, device: torch.device
+    asked: str, network: nn.Module, recipe: Recipe, device: torch.device, shape: Shape
 ) -> tuple[str, str | None]:
     """Return an engine, and why it is not the fastest or cannot do what was asked of it."""
     name = FASTEST.get(device.type, FALLBACK) if asked == AUTO else asked
@@ -185,5 +189,10 @@ def _pick(
                 f"--engine {asked}: no such engine here; choose from {AUTO}, {', '.join(ENGINES)}"
             )
         return FALLBACK, None
-    refusal = ENGINES[name].explain_refusal(network, recipe, device)
+    if shape != INPUT_SHAPE and not ENGINES[name].any_shape:
+        refusal: str | None = (
+            f"is made for images of 1 x 28 x 28, not of {' x '.join(map(str, shape))}"
+        )
+    else:
+        refusal = ENGINES[name].explain_refusal(network, recipe, device)
     return (FALLBACK if asked == AUTO and refusal else name), refusal

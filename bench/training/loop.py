@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bench.augmentation import apply_affine, draw_affine
 from bench.datasets import Dataset
 from bench.records import EpochScore, Mistake, Status
+from bench.training.adapting import choose_memory_format
 from bench.training.optimizers import WeightAverage, build_optimizer
 from bench.training.streams import derive_seed, make_generator
 from models.recipe import Recipe
@@ -35,12 +36,17 @@ class Training:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResidentImages:
-    """Images (N, 1, 28, 28) uint8 and labels (N,) int64 on the device that trains."""
+    """Images (N, channels, S, S) uint8 and labels (N,) int64 on the device that trains."""
 
     images: Tensor
     labels: Tensor
     mean: float
     deviation: float
+
+    @property
+    def channels(self) -> int:
+        """1 for grey images, 3 for colours; mean and deviation are those of all together."""
+        return self.images.shape[1]
 
     def pixels(self, index: Tensor | slice) -> Tensor:
         """Return the chosen images as float32 in [0, 1]."""
@@ -67,7 +73,7 @@ def place_dataset(dataset: Dataset, device: torch.device) -> tuple[ResidentImage
 
     def place(images: Tensor, labels: Tensor) -> ResidentImages:
         return ResidentImages(
-            images=images.unsqueeze(1).to(device),
+            images=(images if images.dim() == 4 else images.unsqueeze(1)).to(device),
             labels=labels.long().to(device),
             mean=dataset.mean,
             deviation=dataset.deviation,
@@ -234,7 +240,8 @@ class EagerLearner:
     def __init__(
         self, network: nn.Module, recipe: Recipe, *, training: ResidentImages, seed: int
     ) -> None:
-        self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layout = choose_memory_format(network)
+        self.network = network.to(memory_format=layout)  # type: ignore[call-overload]
         self._recipe, self._training = recipe, training
         self._augmentation = make_generator(seed, "augmentation", training.images.device)
 

@@ -51,7 +51,8 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     """
 
     def __init__(self, data: ResidentImages, transform: Callable[[Any], Tensor], seed: int) -> None:
-        self._images = data.images.squeeze(1).cpu()
+        channels_last = data.images.permute(0, 2, 3, 1).cpu()  # as Pillow has them
+        self._images = channels_last.squeeze(3) if data.channels == 1 else channels_last
         self._labels = data.labels.tolist()
         self._transform, self._seed = transform, seed
         self.epoch = torch.zeros((), dtype=torch.int64).share_memory_()
@@ -171,8 +172,9 @@ def _parse_loader_workers(asked: str) -> int:
 def make_transform(data: ResidentImages, affine: Affine | None = None) -> Callable[[Any], Tensor]:
     """Return the usual composition: random transform if any, to a tensor, normalised."""
     random = [] if affine is None else [_make_random_transform(affine)]
+    statistics = [(value,) * data.channels for value in (data.mean, data.deviation)]
     composed: Callable[[Any], Tensor] = transforms.Compose(
-        [*random, transforms.ToTensor(), transforms.Normalize((data.mean,), (data.deviation,))]
+        [*random, transforms.ToTensor(), transforms.Normalize(*statistics)]
     )
     return composed
 

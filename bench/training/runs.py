@@ -12,14 +12,26 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
+from msgspec.structs import replace
 from torch import nn
 
-from bench.cost import count_cost
+from bench.cost import INPUT_SHAPE, count_cost
 from bench.datasets import Dataset, load_dataset, split_for_tuning
 from bench.errors import IterationError
 from bench.iterations import Iteration
-from bench.records import FIRST_TUNING_SEED, FORMAT, Challenge, Conditions, Cost, Machine, Run
+from bench.records import (
+    FIRST_TUNING_SEED,
+    FORMAT,
+    Challenge,
+    Conditions,
+    Cost,
+    Machine,
+    Run,
+    Shape,
+)
+from bench.training.adapting import CALLED, adapt
 from bench.training.engines import ENGINES, BlockReport
+from bench.training.loading import build_class
 from bench.training.loop import ResidentImages, Training, place_dataset
 from bench.training.stacked.block import forget_blocks
 
@@ -40,16 +52,17 @@ class Unit:
 
 
 class Trainer:
-    """Trains units on one device; the dataset is loaded and placed once."""
+    """Trains units on one device; the challenge's dataset is loaded and placed once."""
 
-    def __init__(self, dataset: str, folder: Path | None, device: torch.device) -> None:
-        self._name, self._folder, self._device = dataset, folder, device
+    def __init__(self, challenge: Challenge, folder: Path | None, device: torch.device) -> None:
+        self._challenge, self._folder, self._device = challenge, folder, device
         self._placed: dict[bool, tuple[str, ResidentImages, ResidentImages]] = {}
 
     def train(self, unit: Unit, report: BlockReport | None = None) -> list[Run]:
         """Train one unit with its engine and return the record of each of its seeds."""
         started, clock = datetime.now(UTC), time.perf_counter()
         digest, training, validation = self._data(tuning=unit.seeds[0] >= FIRST_TUNING_SEED)
+        _check_batches(unit.iteration, len(training.labels))
         results = ENGINES[unit.conditions.engine].train(
             network_builder(unit.iteration),
             unit.iteration.recipe,
@@ -68,7 +81,7 @@ class Trainer:
 
     def _data(self, *, tuning: bool) -> tuple[str, ResidentImages, ResidentImages]:
         if tuning not in self._placed:
-            dataset: Dataset = load_dataset(self._name, self._folder)
+            dataset: Dataset = load_dataset(self._challenge, self._folder)
             dataset = split_for_tuning(dataset) if tuning else dataset
             self._placed[tuning] = (dataset.digest, *place_dataset(dataset, self._device))
         return self._placed[tuning]
@@ -103,13 +116,32 @@ def release_memory() -> None:
 
 
 def network_builder(iteration: Iteration) -> Callable[[], nn.Module]:
-    """Run an iteration's file and return its class `Network`.
+    """Run an iteration's file and return what builds its network.
 
     Raises:
         IterationError: the file cannot be run.
     """
+    if iteration.origin is not None:
+        return AdaptedBuilder(iteration)
     builder: Callable[[], nn.Module] = _load_module(iteration).Network
     return builder
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptedBuilder:
+    """Builds the network of a model file as its inspection found that it has to be."""
+
+    iteration: Iteration
+
+    def __call__(self) -> nn.Module:
+        """Execute the file and return a network; torch's generator decides its weights."""
+        adaptation = self.iteration.adaptation
+        if adaptation is None:
+            raise IterationError(f"{self.iteration.path}: not inspected; inspect it first")
+        network = build_class(
+            self.iteration, extracted=adaptation.extracted, stand_ins=adaptation.stand_ins
+        )
+        return adapt(network, adaptation)
 
 
 def build_network(iteration: Iteration) -> nn.Module:
@@ -118,10 +150,31 @@ def build_network(iteration: Iteration) -> nn.Module:
         return network_builder(iteration)()
 
 
-def count_iteration(iteration: Iteration) -> Cost:
-    """Return the cost of an iteration's network."""
+def count_iteration(iteration: Iteration, shape: Shape = INPUT_SHAPE) -> Cost:
+    """Return the cost of a network for one image of a shape, by its own names for its layers."""
     with torch.random.fork_rng(devices=[]):
-        return count_cost(build_network(iteration))
+        cost = count_cost(build_network(iteration), shape)
+    if iteration.adaptation is None or not iteration.adaptation.calls:
+        return cost
+    layers = (replace(x, name=x.name.removeprefix(f"{CALLED}.")) for x in cost.layers)
+    return replace(cost, layers=tuple(layers))
+
+
+def _check_batches(iteration: Iteration, images: int) -> None:
+    """Make sure that no training batch is smaller than a network can take.
+
+    Raises:
+        IterationError: the last one of an epoch is.
+    """
+    least = iteration.adaptation.least_batch if iteration.adaptation else 1
+    batch = iteration.recipe.batch_size
+    last = images % batch or batch
+    if last < least:
+        raise IterationError(
+            f"{iteration.path}: cannot be trained on a single image (batch normalisation of 1 x 1 "
+            f"maps has nothing to compare it with), and {images:,} images in batches of {batch} "
+            "leave one at the end of each epoch; take a recipe with another batch size"
+        )
 
 
 def _load_module(iteration: Iteration) -> ModuleType:

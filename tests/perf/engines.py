@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from bench.challenges import MNIST
 from bench.datasets import find_mnist, load_dataset
 from bench.errors import BenchError
 from bench.iterations import Iteration, select_iterations
@@ -36,7 +37,7 @@ def settle_loader_workers(engines: Sequence[str], device: str = "cpu") -> None:
     if PLAIN not in engines or os.environ.get(LOADER_WORKERS) is not None:
         return
     (iteration,) = select_iterations((ITERATION,))
-    training, _ = place_dataset(load_dataset("mnist", find_mnist(None)), torch.device(device))
+    training, _ = place_dataset(load_dataset(MNIST, find_mnist(None)), torch.device(device))
     best, milliseconds = choose_loader_workers(
         network_builder(iteration), iteration.recipe, training, cores=count_cores()
     )

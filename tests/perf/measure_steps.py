@@ -115,6 +115,7 @@ def _prepare(way: str) -> Callable[[], None]:
     """Return one training step; what has to be compiled is compiled by its first call."""
     import torch
 
+    from bench.challenges import MNIST
     from bench.datasets import find_mnist, load_dataset
     from bench.iterations import select_iterations
     from bench.training.allocator import keep_freed_memory
@@ -127,7 +128,7 @@ def _prepare(way: str) -> Callable[[], None]:
     if way not in ("eager", "channels last"):
         keep_freed_memory()
     (iteration,) = select_iterations(("iteration_4",))
-    training, _ = place_dataset(load_dataset("mnist", find_mnist(None)), torch.device("cpu"))
+    training, _ = place_dataset(load_dataset(MNIST, find_mnist(None)), torch.device("cpu"))
     precision = "bf16" if way == "bf16" else "fp32"
     recipe = dataclasses.replace(iteration.recipe, precision=precision)
     if way in ARCHITECTURES:

@@ -1,0 +1,13 @@
+"""Model files that nobody here wrote, named on the command line and read without running them.
+
+A file (`model.py:Net`), a module (`package.module:Net`) or a notebook (`notes.ipynb:Net`) becomes
+an `Iteration` like those of `models`, with a recipe from elsewhere or its own.
+"""
+
+from __future__ import annotations
+
+from bench.foreign.names import write_words
+from bench.foreign.reading import change_epochs, find_iterations
+from bench.foreign.sources import Source, find_source
+
+__all__ = ["Source", "change_epochs", "find_iterations", "find_source", "write_words"]
