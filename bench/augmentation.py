@@ -1,15 +1,56 @@
-"""Random affine transforms of whole batches, each image with its own draw, on the batch's device.
+"""Augmentation of whole batches, each image with its own draw, on the batch's device.
 
-Equal to `torchvision.transforms.functional.affine` applied image by image (the tests compare them).
+An `Affine` is equal to `torchvision.transforms.functional.affine` applied image by image (the tests
+compare them); what a `Pipeline` is made of is in `bench.transforms`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor
 
-from models.recipe import Affine
+from bench.transforms import apply_all, count_draws
+from models.recipe import Affine, Augmentation, Pipeline
+
+WHITE = 255
+"""The value of white in a picture, where a transform stands before `ToTensor`."""
+
+
+def count_uniform(augmentation: Augmentation | None) -> int:
+    """Return how many uniform numbers an image's augmentation takes."""
+    if augmentation is None:
+        return 0
+    if isinstance(augmentation, Affine):
+        return 5
+    parts = (augmentation.pictures, augmentation.tensors, augmentation.normalised)
+    return sum(count_draws(transform) for part in parts for transform in part)
+
+
+def augment(
+    augmentation: Augmentation | None,
+    pixels: Tensor,
+    uniform: Tensor,
+    *,
+    normalise: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Return pixels (N, C, S, S) in [0, 1] transformed and normalised, channels last.
+
+    `uniform` (N, `count_uniform`) are numbers in [0, 1).
+    """
+    if isinstance(augmentation, Affine):
+        draw = scale_draw(augmentation, uniform, side=pixels.shape[-1])
+        pixels = apply_affine(pixels, draw, interpolation=augmentation.interpolation)
+    if not isinstance(augmentation, Pipeline):
+        return normalise(pixels)
+    first = sum(map(count_draws, augmentation.pictures))
+    second = first + sum(map(count_draws, augmentation.tensors))
+    pixels = apply_all(augmentation.pictures, pixels, uniform[:, :first], white=WHITE)
+    pixels = apply_all(augmentation.tensors, pixels, uniform[:, first:second], white=1.0)
+    images = apply_all(augmentation.normalised, normalise(pixels), uniform[:, second:], white=1.0)
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 class AffineDraw:

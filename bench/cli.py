@@ -18,6 +18,7 @@ INTERRUPTED = 130
 COMMANDS = {
     "run": "Train iterations over many seeds, judge them, write the page.",
     "list": "List the iterations, their recipes and the runs recorded.",
+    "recipe": "Print a recipe as TOML, to start your own from.",
     "cost": "Count parameters and multiply-accumulates, layer by layer.",
     "judge": "Say what the recorded runs show: HOLDS, FAILS or UNDECIDED.",
     "compare": "Compare the accuracies of two iterations, with an interval.",

@@ -24,6 +24,9 @@ MOST_FILE_EPOCHS = 2 * 15 * 1_000_000
 MOST_EPOCHS = 1_000
 """Epochs of one run or recipe, as `bench run --epochs` takes them; a challenge allows 15."""
 
+MOST_BATCH = 65_536
+"""Images of a batch in a recipe file: public answers take 32 to 1,024, MNIST has 60,000."""
+
 MOST_IMAGES = 10_000_000
 """Images in an epoch: a hundred times MNIST."""
 

@@ -48,11 +48,13 @@ def find_schedule_fault(recipe: Recipe) -> str | None:
     """Say what is wrong with a schedule whose numbers give no learning rate for some epoch."""
     try:
         rates = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=1)
+    except ValueError as error:
+        return f"{error}"
     except ArithmeticError:
         rates = [math.nan]
-    if all(map(math.isfinite, rates)):
-        return None
-    return "gives learning rates that are no numbers; correct its values"
+    if not all(map(math.isfinite, rates)):
+        return "gives learning rates that are no numbers; correct its values"
+    return "gives negative learning rates; correct its values" if min(rates) < 0 else None
 
 
 def fits(value: object, hint: Any) -> bool:

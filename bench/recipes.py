@@ -1,7 +1,7 @@
 """Recipes that stand alone: a built-in iteration's, or one from a TOML file.
 
-A recipe file holds the fields of `models.recipe.Recipe` under their own names; a table that stands
-for one of several types says which with `kind`. docs/recipes.md lists every field.
+A recipe file holds the fields of `models.recipe.Recipe` under their own names or torch's; a table
+that stands for one of several types says which with `kind`. docs/recipes.md lists every field.
 """
 
 from __future__ import annotations
@@ -9,26 +9,29 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
+from functools import partial
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.errors import RecipeError
 from bench.files import read_regular
-from bench.iterations import list_iterations, read_iteration
-from bench.limits import MOST_EPOCHS, MOST_NUMBER, MOST_SOURCE_BYTES
+from bench.iterations import MODELS, list_iterations, read_iteration
+from bench.limits import MOST_BATCH, MOST_EPOCHS, MOST_NUMBER, MOST_SOURCE_BYTES
 from bench.literals import find_fault, find_schedule_fault, fits, shorten
-from models.recipe import Recipe
+from bench.torch_names import OWN_RATES, VOCABULARIES, FieldError, Table, Vocabulary
+from models.recipe import Pipeline, Recipe
 
 KIND = "kind"
 """The key of a table that names its type."""
 
-_LISTED = 12
-"""Names that an error lists when none is close to what was written."""
+_MOST = {"epochs": MOST_EPOCHS, "batch_size": MOST_BATCH}
+_REPEATED = {"fill", "size", "value", "kernel_size"}
+"""What torchvision takes as one number for each channel or side; one is enough here."""
 
 
-def find_recipe(text: str) -> Recipe:
-    """Return the recipe of a built-in iteration (`iteration_4`), an iteration file or a TOML file.
+def find_recipe(text: str, folder: Path = MODELS) -> Recipe:
+    """Return the recipe of an iteration of a folder (`iteration_4`), of its file, or a TOML file.
 
     Raises:
         RecipeError: there is no such recipe, or the file cannot be read as one.
@@ -39,7 +42,7 @@ def find_recipe(text: str) -> Recipe:
         return read_iteration(path).recipe
     if path.suffix == ".toml" or path.is_file():
         return read_recipe(path)
-    known = {iteration.name: iteration.recipe for iteration in list_iterations()}
+    known = {iteration.name: iteration.recipe for iteration in list_iterations(folder)}
     if text not in known:
         raise RecipeError(f"{text}: no such recipe; name a TOML file or one of {', '.join(known)}")
     return known[text]
@@ -54,76 +57,182 @@ def read_recipe(path: Path) -> Recipe:
     """
     try:
         content = read_regular(path, inside=path.parent, most_bytes=MOST_SOURCE_BYTES)
-        values = tomllib.loads(content.decode())
+        return parse_recipe(content.decode(), origin=str(path))
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML ({error}); correct it") from error
+
+
+def parse_recipe(text: str, *, origin: str) -> Recipe:
+    """Return the recipe that a TOML text describes; `origin` begins every error.
+
+    Raises:
+        RecipeError: as `read_recipe`.
+    """
     try:
-        recipe: Recipe = _build(Recipe, values, "")
-    except _FieldError as error:
-        raise RecipeError(f"{path}: {error}") from error
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{origin}: not valid TOML ({error}); correct it") from error
+    try:
+        recipe: Recipe = _build(Recipe, _place_rate(values), "", Vocabulary(kind="Recipe"))
+    except FieldError as error:
+        raise RecipeError(f"{origin}: {error}") from error
     fault = find_schedule_fault(recipe)
     if fault:
-        raise RecipeError(f"{path}: schedule: {shorten(recipe.schedule)} {fault}")
+        raise RecipeError(f"{origin}: schedule: {shorten(recipe.schedule)} {fault}")
     return recipe
 
 
-class _FieldError(Exception):
-    """What is wrong with a field, which the message names, and what to do."""
-
-
-def _build(kind: type, table: dict[str, Any], where: str) -> Any:
-    """Return the dataclass of a table whose fields are at `where` ("schedule.", "" at the top)."""
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    hints = get_type_hints(kind)
-    for name in table:
-        if name not in fields:
-            raise _FieldError(
-                f"{where}{name}: no such field of {kind.__name__}; {_suggest(name, list(fields))}"
+def _place_rate(values: Table) -> Table:
+    """Move the optimiser's `lr`, where torch has it, to the schedule, which has it here."""
+    optimizer, schedule = values.get("optimizer"), values.get("schedule")
+    if not isinstance(optimizer, dict) or "lr" not in optimizer:
+        if schedule is None:
+            raise FieldError(
+                "schedule: missing; add the table, or lr to [optimizer] for a constant rate"
             )
-    values = {name: _read_value(table[name], hints[name], f"{where}{name}") for name in table}
-    for name, field in fields.items():
-        if name not in values and field.default is dataclasses.MISSING:
-            raise _FieldError(
-                f"{where}{name}: missing; {kind.__name__} needs it{_list_choices(hints[name])}"
+        return values
+    rate = _read_value(optimizer["lr"], float, "optimizer.lr")
+    rest = {name: value for name, value in optimizer.items() if name != "lr"}
+    if schedule is None:
+        schedule = {KIND: "Constant", "rate": rate}
+    elif isinstance(schedule, dict):
+        if schedule.get(KIND) in OWN_RATES:
+            raise FieldError(
+                f"optimizer.lr: has no effect: {schedule[KIND]} sets every rate itself; "
+                "leave it out"
+            )
+        for name in ("rate", "lr"):
+            if name in schedule:
+                raise FieldError(f"schedule.{name}: said twice, by optimizer.lr too")
+        schedule = {**schedule, "rate": rate}
+    return {**values, "optimizer": rest, "schedule": schedule}
+
+
+def _build(kind: type, table: Table, where: str, words: Vocabulary) -> Any:
+    """Return the dataclass of a table whose fields are at `where` ("schedule.", "" at the top)."""
+    for name in words.required:
+        if name not in table:
+            raise FieldError(f"{where}{name}: missing; torch needs it too")
+    try:
+        table = words.rewrite(_check_names(kind, table, where, words), partial(_read_named, where))
+    except FieldError as error:
+        raise FieldError(_prefix(str(error), where)) from None
+    hints = get_type_hints(kind)
+    values: Table = dict(words.defaults)
+    for name, value in table.items():
+        own = words.fields.get(name, name)
+        values[own] = _read_value(_unrepeat(own, value), hints[own], f"{where}{name}")
+    for each in dataclasses.fields(kind):
+        if each.name not in values and each.default is dataclasses.MISSING:
+            name = words.name(each.name)
+            raise FieldError(
+                f"{where}{name}: missing; {kind.__name__} needs it: {_describe(hints[each.name])}"
             )
     try:
         return kind(**values)
     except ValueError as error:
-        raise _FieldError(f"{where.rstrip('.') or 'recipe'}: {error}") from error
+        raise FieldError(f"{where.rstrip('.') or 'recipe'}: {error}") from error
 
 
-def _read_value(value: object, hint: Any, where: str) -> Any:
-    """Return what a value of the file stands for: a dataclass, or a plain value of its type."""
-    kinds = _list_kinds(hint)
-    if isinstance(value, dict) and kinds:
-        return _build_chosen(value, kinds, where)
-    value = _freeze(value)
-    if not fits(value, hint):
-        raise _FieldError(
-            f"{where}: {shorten(value)} is not a value for it; write {_describe(hint)}"
-        )
-    most = MOST_EPOCHS if where == "epochs" else MOST_NUMBER
-    fault = find_fault(value, most)
-    if fault:
-        raise _FieldError(f"{where}: {shorten(value)} has {fault}")
+def _check_names(kind: type, table: Table, where: str, words: Vocabulary) -> Table:
+    """Make sure that every name is one of the type's or torch's, and none is said by both."""
+    own = [each.name for each in dataclasses.fields(kind)]
+    known = [*map(words.name, own), *words.others]
+    seen: dict[str, str] = {}
+    for name in table:
+        field = words.fields.get(name, name)
+        if name not in words.fields and name not in own and name not in words.others:
+            raise FieldError(
+                f"{where}{name}: no such field of {kind.__name__}; {_suggest(name, known)}"
+            )
+        if field in seen:
+            raise FieldError(f"{where}{name}: said twice, by {seen[field]} too; leave one out")
+        seen[field] = name
+    return dict(table)
+
+
+def _read_named(where: str, name: str, value: object, hint: Any) -> Any:
+    return _read_value(value, hint, f"{where}{name}")
+
+
+def _prefix(message: str, where: str) -> str:
+    return message if message.startswith(where) else f"{where}{message}"
+
+
+def _unrepeat(name: str, value: object) -> object:
+    """Return one number where torchvision takes several that are the same."""
+    if name in _REPEATED and isinstance(value, list) and 1 <= len(value) <= 3:
+        return value[0] if all(each == value[0] for each in value) else value
     return value
 
 
-def _build_chosen(table: dict[str, Any], kinds: dict[str, type], where: str) -> Any:
+def _read_value(value: object, hint: Any, where: str) -> Any:
+    """Return what a value of the file stands for: dataclasses, or a plain value of its type."""
+    kinds = list_kinds(hint)
+    if isinstance(value, dict) and kinds:
+        return _build_chosen(value, kinds, where)
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else None
+    if isinstance(value, list) and inner is not None and list_kinds(inner):
+        fault = find_fault(tuple(value), MOST_NUMBER)
+        if fault:
+            raise FieldError(f"{where}: has {fault}")
+        return tuple(_read_value(each, inner, f"{where}[{i}]") for i, each in enumerate(value))
+    value = _freeze(value)
+    if not fits(value, hint):
+        raise FieldError(
+            f"{where}: {shorten(value)} is not a value for it; write {_describe(hint)}"
+        )
+    fault = find_fault(value, _MOST.get(where, MOST_NUMBER))
+    if fault:
+        raise FieldError(f"{where}: {shorten(value)} has {fault}")
+    return value
+
+
+def _build_chosen(table: Table, kinds: dict[str, type], where: str) -> Any:
     """Return the dataclass that a table's `kind` names."""
-    choices = ", ".join(kinds)
-    if KIND not in table:
-        raise _FieldError(f"{where}.{KIND}: missing; choose from {choices}")
-    chosen = table[KIND]
-    if not isinstance(chosen, str) or chosen not in kinds:
-        raise _FieldError(f"{where}.{KIND}: {shorten(chosen)} is not one; choose from {choices}")
+    choices = {**{name: name for name in kinds}, **_list_torch_kinds(kinds)}
+    chosen = table.get(KIND, _guess_kind(table, kinds))
+    if chosen is None:
+        raise FieldError(f"{where}.{KIND}: missing; choose from {', '.join(choices)}")
+    if not isinstance(chosen, str) or chosen not in choices:
+        raise FieldError(f"{where}.{KIND}: {_explain_kind(chosen, list(choices), where)}")
+    words = VOCABULARIES.get(chosen, Vocabulary(kind=chosen))
     rest = {name: value for name, value in table.items() if name != KIND}
-    return _build(kinds[chosen], rest, f"{where}.")
+    return _build(kinds[words.kind], rest, f"{where}.", words)
 
 
-def _list_kinds(hint: Any) -> dict[str, type]:
+def _list_torch_kinds(kinds: dict[str, type]) -> dict[str, str]:
+    return {name: words.kind for name, words in VOCABULARIES.items() if words.kind in kinds}
+
+
+def _guess_kind(table: Table, kinds: dict[str, type]) -> str | None:
+    """Return the kind of a table that can be no other: a pipeline, by its parts."""
+    parts = {each.name for each in dataclasses.fields(Pipeline)}
+    return Pipeline.__name__ if Pipeline.__name__ in kinds and parts & set(table) else None
+
+
+def _explain_kind(chosen: object, choices: list[str], where: str) -> str:
+    if isinstance(chosen, str) and "plateau" in chosen.lower():
+        return (
+            f"{shorten(chosen)} steps on validation results, and training never sees a validation "
+            "image: a rate chosen by them would be chosen by what judges the run; take one of "
+            f"{', '.join(choices)}"
+        )
+    if where == "augmentation" and chosen in _list_transforms():
+        return (
+            f"{chosen} is a transform of a pipeline; write [[augmentation.pictures]], or tensors, "
+            "or normalised"
+        )
+    return f"{shorten(chosen)} is not one; {_suggest(str(chosen), choices)}"
+
+
+def _list_transforms() -> dict[str, type]:
+    return list_kinds(get_args(get_type_hints(Pipeline)["pictures"])[0])
+
+
+def list_kinds(hint: Any) -> dict[str, type]:
     """Return the dataclasses that a field takes, by their names."""
     options = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     return {
@@ -140,7 +249,7 @@ def _freeze(value: object) -> object:
 def _describe(hint: Any) -> str:
     """Say in words what a field takes."""
     origin, arguments = get_origin(hint), get_args(hint)
-    kinds = _list_kinds(hint)
+    kinds = list_kinds(hint)
     if kinds:
         return f"a table with {KIND} = {' or '.join(map(repr, kinds))}"
     if origin in (Union, UnionType):
@@ -157,11 +266,9 @@ def _describe(hint: Any) -> str:
 _PLAIN = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
 
 
-def _list_choices(hint: Any) -> str:
-    return f": {_describe(hint)}"
-
-
 def _suggest(name: str, known: list[str]) -> str:
     """Return the known names closest to a wrong one, or all of them."""
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    folded = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.6)
+    close = [folded[each] for each in found]
     return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(known)}"

@@ -101,7 +101,7 @@ def test_a_copy_elsewhere_has_the_same_fingerprints(models: Path) -> None:
         ("iteration_4.py", "super().__init__(", "super().__init__(\n            "),
         ("skeleton.py", "inputs: int, outputs: int,", "inputs:  int,\n    outputs:  int,"),
         ("iteration_3.py", "super().__init__(", "self.width = 8\n        super().__init__("),
-        ("recipe.py", '"""How a network is trained.', '"""The way a network is trained.'),
+        ("recipe/__init__.py", '"""How a network is trained.', '"""The way a network is trained.'),
     ],
 )
 def test_what_moves_no_number_leaves_the_fingerprint(
@@ -333,7 +333,7 @@ def test_other_epochs_on_the_command_line_are_another_recipe(models: Path) -> No
 def test_a_file_that_cannot_be_run_has_a_fingerprint(models: Path) -> None:
     """Nothing is imported: files that raise and that leave traces are read all the same."""
     trace = models / "trace"
-    for file in ("__init__.py", "iteration_4.py", "skeleton.py", "recipe.py"):
+    for file in ("__init__.py", "iteration_4.py", "skeleton.py", "recipe/__init__.py"):
         with (models / file).open("a") as text:
             text.write(f"\nopen({str(trace)!r}, 'w')\nraise SystemExit('this file was run')\n")
 

@@ -55,13 +55,11 @@ def audit(event, arguments):
         if os.path.dirname(name) != os.path.dirname(page) or name.endswith(".jsonl"):
             told.append(f"writes {name}")
     elif event == "import":
-        if arguments[0].startswith("models.") and arguments[0] != "models.recipe":
+        if arguments[0].startswith("models.") and not arguments[0].startswith("models.recipe"):
             told.append(f"imports {arguments[0]}")
     elif event == "exec":
         name = arguments[0].co_filename
-        if os.path.dirname(name).endswith("models") and not name.endswith(
-            ("__init__.py", "recipe.py")
-        ):
+        if os.path.dirname(name).endswith("models") and not name.endswith("__init__.py"):
             told.append(f"runs {name}")
     elif event.partition(".")[0] in ("socket", "subprocess", "ctypes", "urllib") or event in (
         "pickle.find_class", "os.system", "os.exec", "os.fork", "os.posix_spawn",
@@ -121,7 +119,7 @@ def audited(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def trusted(repository: Path) -> Path:
     """Return the repository with a `bench` that reads its models, and no other of its modules.
 
-    A reader of a pull request has `bench`, `models/__init__.py` and `models/recipe.py` from a
+    A reader of a pull request has `bench`, `models/__init__.py` and `models/recipe` from a
     commit of his own; here they are ours, in front of the stranger's folder.
     """
     folder = repository / "trusted"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
-from bench.augmentation import apply_affine, draw_affine
+from bench.augmentation import augment, count_uniform
 from bench.datasets import Dataset
+from bench.fitting import check_fit
 from bench.records import EpochScore, Mistake, Status
 from bench.training.adapting import choose_memory_format
-from bench.training.optimizers import WeightAverage, build_optimizer
+from bench.training.optimizers import WeightAverage, build_optimizer, set_step
 from bench.training.streams import derive_seed, make_generator
 from models.recipe import Recipe
 
@@ -164,9 +165,12 @@ class _Loop:
     ) -> None:
         self._learner, self._recipe, self._training = learner, recipe, training
         self._shuffling = make_generator(seed, "shuffling", training.images.device)
-        steps = math.ceil(len(training.labels) / recipe.batch_size)
-        self._rates = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=steps)
-        self._steps = steps
+        self._steps = steps = check_fit(
+            recipe, images=len(training.labels), side=training.images.shape[-1]
+        )
+        self._rates = recipe.rates(steps_per_epoch=steps)
+        momenta = recipe.momenta(steps_per_epoch=steps)
+        self._momenta: Sequence[float | None] = momenta or [None] * len(self._rates)
         self._optimizer = build_optimizer(
             recipe.optimizer, learner.parameters(), rate=self._rates[0]
         )
@@ -220,10 +224,9 @@ class _Loop:
         order = torch.randperm(len(data.labels), generator=self._shuffling, device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
         loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        rates = self._rates[(epoch - 1) * self._steps : epoch * self._steps]
-        for rate, index in zip(rates, torch.split(order, self._recipe.batch_size), strict=True):
-            for group in self._optimizer.param_groups:
-                group["lr"] = rate
+        first = (epoch - 1) * self._steps
+        for step, index in enumerate(torch.split(order, self._recipe.batch_size), start=first):
+            set_step(self._optimizer, rate=self._rates[step], momentum=self._momenta[step])
             labels = data.labels[index]
             scores, loss = self._learner.accumulate(index, labels)
             self._optimizer.step()
@@ -260,16 +263,16 @@ class EagerLearner:
         return scores.detach(), loss.detach()
 
     def _augment(self, pixels: Tensor) -> Tensor:
-        affine = self._recipe.augmentation
-        if affine is not None:
-            draw = draw_affine(
-                affine,
-                count=len(pixels),
-                side=pixels.shape[-1],
-                generator=self._augmentation,
-            )
-            pixels = apply_affine(pixels, draw, interpolation=affine.interpolation)
-        return self._training.normalise(pixels)
+        augmentation, generator = self._recipe.augmentation, self._augmentation
+        if augmentation is None:
+            return self._training.normalise(pixels)
+        uniform = torch.rand(
+            len(pixels),
+            count_uniform(augmentation),
+            generator=generator,
+            device=generator.device,
+        )
+        return augment(augmentation, pixels, uniform, normalise=self._training.normalise)
 
     def evaluate(self, network: nn.Module, data: ResidentImages) -> Evaluation:
         """Score `network`, the trained one or its average, in evaluation mode."""

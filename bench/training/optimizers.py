@@ -3,36 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_multi_avg_fn
 
-from models.recipe import EMA, SGD, Adam, Averaging, Optimizer
+from models.recipe import EMA, SGD, Adadelta, Adagrad, Adam, Averaging, Optimizer, RMSprop
 
 
 def build_optimizer(
     recipe: Optimizer, parameters: Iterable[nn.Parameter], *, rate: float
 ) -> torch.optim.Optimizer:
-    """Return torch's own optimiser, fused into one kernel for all parameters."""
+    """Return torch's own optimiser, fused into one kernel for all parameters where torch can."""
+    fused = {} if isinstance(recipe, RMSprop | Adadelta) else {"fused": True}
+    return make_optimizer(recipe, parameters, rate=rate, **fused)
+
+
+def make_optimizer(
+    recipe: Optimizer, parameters: Iterable[nn.Parameter], *, rate: float, **options: bool
+) -> torch.optim.Optimizer:
+    """Return torch's own optimiser, in torch's default implementation or as `options` say."""
+    kind, arguments = _translate(recipe)
+    return kind(parameters, lr=rate, weight_decay=recipe.weight_decay, **arguments, **options)
+
+
+def _translate(recipe: Optimizer) -> tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]:
+    """Return torch's class and its arguments beside the rate and the weight decay."""
     if isinstance(recipe, SGD):
-        return torch.optim.SGD(
-            parameters,
-            lr=rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
+        return torch.optim.SGD, {
+            "momentum": recipe.momentum,
+            "nesterov": recipe.nesterov,
+            "dampening": recipe.dampening,
+        }
+    if isinstance(recipe, RMSprop):
+        return torch.optim.RMSprop, {
+            "alpha": recipe.alpha,
+            "eps": recipe.epsilon,
+            "momentum": recipe.momentum,
+            "centered": recipe.centered,
+        }
+    if isinstance(recipe, Adagrad):
+        return torch.optim.Adagrad, {
+            "lr_decay": recipe.rate_decay,
+            "eps": recipe.epsilon,
+            "initial_accumulator_value": recipe.initial_accumulator,
+        }
+    if isinstance(recipe, Adadelta):
+        return torch.optim.Adadelta, {"rho": recipe.rho, "eps": recipe.epsilon}
     kind = torch.optim.Adam if isinstance(recipe, Adam) else torch.optim.AdamW
-    return kind(
-        parameters,
-        lr=rate,
-        betas=(recipe.beta1, recipe.beta2),
-        eps=recipe.epsilon,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    return kind, {
+        "betas": (recipe.beta1, recipe.beta2),
+        "eps": recipe.epsilon,
+        "amsgrad": recipe.amsgrad,
+    }
+
+
+def set_step(optimizer: torch.optim.Optimizer, *, rate: float, momentum: float | None) -> None:
+    """Set the learning rate of the next step, and its momentum, beta1 for Adam, unless `None`."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+        if momentum is None:
+            continue
+        if "betas" in group:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum
 
 
 class WeightAverage:

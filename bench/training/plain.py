@@ -26,12 +26,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from bench.errors import BenchError
+from bench.fitting import check_fit
 from bench.records import EpochScore, Mistake, Status
+from bench.training.compositions import make_transform
 from bench.training.loop import EpochReport, ResidentImages, Training
-from bench.training.optimizers import WeightAverage
+from bench.training.optimizers import WeightAverage, make_optimizer, set_step
 from bench.training.streams import derive_seed
-from bench.vision import transforms
-from models.recipe import SGD, Adam, Affine, Optimizer, Recipe
+from models.recipe import Recipe
 
 LOADER_WORKERS = "BENCH_LOADER_WORKERS"
 EVALUATION_BATCH = 1000
@@ -169,50 +170,6 @@ def _parse_loader_workers(asked: str) -> int:
     return int(asked)
 
 
-def make_transform(data: ResidentImages, affine: Affine | None = None) -> Callable[[Any], Tensor]:
-    """Return the usual composition: random transform if any, to a tensor, normalised."""
-    random = [] if affine is None else [_make_random_transform(affine)]
-    statistics = [(value,) * data.channels for value in (data.mean, data.deviation)]
-    composed: Callable[[Any], Tensor] = transforms.Compose(
-        [*random, transforms.ToTensor(), transforms.Normalize(*statistics)]
-    )
-    return composed
-
-
-def make_optimizer(recipe: Optimizer, network: nn.Module, *, rate: float) -> torch.optim.Optimizer:
-    """Return the optimiser as a notebook makes it, with torch's default implementation."""
-    parameters = network.parameters()
-    if isinstance(recipe, SGD):
-        return torch.optim.SGD(
-            parameters,
-            lr=rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov,
-            weight_decay=recipe.weight_decay,
-        )
-    kind = torch.optim.Adam if isinstance(recipe, Adam) else torch.optim.AdamW
-    return kind(
-        parameters,
-        lr=rate,
-        betas=(recipe.beta1, recipe.beta2),
-        eps=recipe.epsilon,
-        weight_decay=recipe.weight_decay,
-    )
-
-
-def _make_random_transform(affine: Affine) -> Any:
-    interpolation = transforms.InterpolationMode(affine.interpolation)
-    if affine == Affine(degrees=affine.degrees, interpolation=affine.interpolation):
-        return transforms.RandomRotation(affine.degrees, interpolation=interpolation)
-    return transforms.RandomAffine(
-        affine.degrees,
-        translate=(affine.translate, affine.translate),
-        scale=affine.scale,
-        shear=affine.shear,
-        interpolation=interpolation,
-    )
-
-
 class _PlainRun:
     """One run, from its loaders to its scores."""
 
@@ -251,12 +208,15 @@ class _PlainRun:
         self._validation_loader: DataLoader[Any] = DataLoader(
             self._held_out, batch_size=EVALUATION_BATCH, **common
         )
-        rates = recipe.schedule.table(
-            epochs=recipe.epochs, steps_per_epoch=len(self._training_loader)
+        side = training.images.shape[-1]
+        steps = check_fit(recipe, images=len(self._pictures), side=side)
+        rates = recipe.rates(steps_per_epoch=steps)
+        momenta: Sequence[float | None] = recipe.momenta(steps_per_epoch=steps) or [None] * len(
+            rates
         )
-        self._rates = iter(rates)
+        self._steps = iter(zip(rates, momenta, strict=True))
         self._criterion = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-        self._optimizer = make_optimizer(recipe.optimizer, network, rate=rates[0])
+        self._optimizer = make_optimizer(recipe.optimizer, network.parameters(), rate=rates[0])
         self._average = WeightAverage(network, recipe.averaging) if recipe.averaging else None
 
     def train(self, window: int, report: EpochReport | None) -> Training:
@@ -315,8 +275,8 @@ class _PlainRun:
     def _step(self, images: Tensor, labels: Tensor) -> tuple[int, float]:
         images = images.to(self._device, non_blocking=True)
         labels = labels.to(self._device, non_blocking=True)
-        for group in self._optimizer.param_groups:
-            group["lr"] = next(self._rates)
+        rate, momentum = next(self._steps)
+        set_step(self._optimizer, rate=rate, momentum=momentum)
         self._optimizer.zero_grad()
         with self._autocast():
             scores = self._network(images)

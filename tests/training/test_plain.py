@@ -18,14 +18,14 @@ from bench.errors import BenchError
 from bench.iterations import list_iterations
 from bench.records import FIRST_TUNING_SEED, Status
 from bench.training import plain
+from bench.training.compositions import make_transform
 from bench.training.engines import ENGINES
 from bench.training.loop import ResidentImages, Training, place_dataset
+from bench.training.optimizers import make_optimizer
 from bench.training.plain import (
     Pictures,
     PlainTrainer,
     choose_loader_workers,
-    make_optimizer,
-    make_transform,
 )
 from bench.training.runs import network_builder
 from bench.training.streams import derive_seed
@@ -211,7 +211,7 @@ def test_a_recipe_with_every_feature_trains(digits: Data, averaging: EMA | SWA) 
 )
 def test_optimizers_are_torchs_default_ones(recipe: SGD | Adam | AdamW) -> None:
     """Named as in the recipe, and not fused."""
-    optimizer = make_optimizer(recipe, nn.Linear(2, 2), rate=0.1)
+    optimizer = make_optimizer(recipe, nn.Linear(2, 2).parameters(), rate=0.1)
     assert type(optimizer).__name__ == type(recipe).__name__
     assert not optimizer.param_groups[0]["fused"]
     assert optimizer.param_groups[0]["lr"] == 0.1

@@ -417,7 +417,7 @@ def test_a_refusal_says_why(digits: Images) -> None:
 
 def test_an_epochs_draws_are_the_eager_loops() -> None:
     """Order from the seed's stream `shuffling`, affine draws batch by batch from `augmentation`."""
-    draws = EpochDraws(width=2, images=150, batch=64, augmented=True, device=CPU)
+    draws = EpochDraws(width=2, images=150, batch=64, uniform=5, device=CPU)
     draws.start([4, 5])
     shuffling = make_generator(5, "shuffling", CPU)
     augmentation = make_generator(5, "augmentation", CPU)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor, nn
 
-from bench.augmentation import draw_affine, invert_affine
+from bench.augmentation import augment, count_uniform, draw_affine, invert_affine
 from bench.cost import INPUT_SHAPE
 from bench.training.loop import Evaluation, ResidentImages, list_mistakes, run_loop
 from bench.training.native.library import CompilationError, load_library
@@ -23,7 +23,7 @@ from bench.training.native.stages import explain_unkerneled
 from bench.training.programs import Program
 from bench.training.streams import derive_seed, make_generator
 from bench.training.tracing import UnsupportedNetworkError, trace_program
-from models.recipe import Recipe
+from models.recipe import Pipeline, Recipe
 
 LEAST_IMAGES = 128
 """Evaluation takes as many images at a time, or a training batch if that is larger."""
@@ -130,12 +130,21 @@ class NativeLearner:
 
     def _place(self, index: Tensor) -> None:
         affine, theta = self._recipe.augmentation, None
+        if isinstance(affine, Pipeline):
+            self._kernels.place_normalised(self._transform(affine, index))
+            return
         if affine is not None:
             side = self._training.images.shape[-1]
             draw = draw_affine(affine, count=len(index), side=side, generator=self._augmentation)
             theta = invert_affine(draw, side=side)
         bilinear = affine is not None and affine.interpolation == "bilinear"
         self._kernels.place(self._training, index, theta, bilinear=bilinear)
+
+    def _transform(self, pipeline: Pipeline, index: Tensor) -> Tensor:
+        """Return chosen images as the eager engine transforms and normalises them."""
+        pixels = self._training.pixels(index)
+        uniform = torch.rand(len(index), count_uniform(pipeline), generator=self._augmentation)
+        return augment(pipeline, pixels, uniform, normalise=self._training.normalise)
 
     @torch.no_grad()
     def evaluate(self, network: nn.Module, data: ResidentImages) -> Evaluation:
@@ -182,6 +191,13 @@ class _Kernels:
             data.images.shape[-1],
             ctypes.c_float(data.mean),
             ctypes.c_float(data.deviation),
+        )
+
+    def place_normalised(self, images: Tensor) -> None:
+        """Put images (N, C, S, S) that are normalised already where forward reads."""
+        rows = images.contiguous()
+        self._library.place_normalised(
+            _pointer(self._memory), _pointer(rows), len(rows), rows[0].numel()
         )
 
     def forward(

@@ -18,7 +18,7 @@ from bench.training.stacked.stack import Method, SeatTally, Stack, float32_produ
 from bench.training.stacked.state import Layout, lay_out
 from bench.training.streams import derive_seed
 from bench.training.tracing import UnsupportedNetworkError, trace_program
-from models.recipe import Recipe
+from models.recipe import SGD, Adam, AdamW, Recipe
 
 WIDTH = 64
 """Seeds in flight; a guess for one H200 until `tests/perf/gpu_probe.py` has measured."""
@@ -35,7 +35,12 @@ BlockReport = Callable[[int, int, EpochScore], None]
 
 def explain_refusal(network: nn.Module, recipe: Recipe, device: torch.device) -> str | None:
     """Say why this engine cannot train a network, to follow its name; `None` where it can."""
-    del recipe  # every recipe is supported
+    if recipe.cycles_momentum:
+        return "keeps the momentum constant, the recipe's schedule cycles it"
+    if not isinstance(recipe.optimizer, SGD | Adam | AdamW):
+        return f"steps by SGD, Adam or AdamW, the recipe by {type(recipe.optimizer).__name__}"
+    if isinstance(recipe.optimizer, SGD) and recipe.optimizer.dampening:
+        return "has no dampening, the recipe's SGD has"
     if device.type not in ("cpu", "cuda"):
         return f"trains on CUDA devices, and on a CPU for tests, not on {device.type}"
     try:

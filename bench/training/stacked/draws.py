@@ -14,7 +14,7 @@ from bench.training.streams import make_generator
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Draws:
-    """Order (K, N) int64 of the images, and five uniform numbers (K, N, 5) for each in turn."""
+    """Order (K, N) int64 of the images, and uniform numbers (K, N, U) for each in turn."""
 
     order: Tensor
     uniform: Tensor | None
@@ -29,14 +29,14 @@ class EpochDraws:
     """
 
     def __init__(
-        self, *, width: int, images: int, batch: int, augmented: bool, device: torch.device
+        self, *, width: int, images: int, batch: int, uniform: int, device: torch.device
     ) -> None:
         self._batch, self._device = batch, device
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._next, self._spare = (
             Draws(
                 order=torch.empty(width, images, dtype=torch.int64, device=device),
-                uniform=torch.empty(width, images, 5, device=device) if augmented else None,
+                uniform=torch.empty(width, images, uniform, device=device) if uniform else None,
             )
             for _ in range(2)
         )

@@ -7,7 +7,6 @@ Learning rate, weight of an average and dropout masks follow a step counter on t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
 from torch import Tensor
 
-from bench.augmentation import apply_affine, scale_draw
+from bench.augmentation import augment, count_uniform
+from bench.fitting import check_fit
 from bench.training.loop import EVALUATION_BATCH, ResidentImages
 from bench.training.optimizers import build_optimizer
 from bench.training.programs import Program
@@ -96,7 +96,8 @@ class Stack:
         self.device = device = training.images.device
         self._recipe, self._training, self._validation = recipe, training, validation
         self._images, self._batch = len(training.labels), recipe.batch_size
-        self._steps = math.ceil(self._images / self._batch)
+        side = training.images.shape[-1]
+        self._steps = check_fit(recipe, images=self._images, side=side)
         self._make_tensors(layout, width=width, device=device)
         self._masks = Masks(
             torch.zeros(width, dtype=torch.int64, device=device),
@@ -109,7 +110,7 @@ class Stack:
             width=width,
             images=self._images,
             batch=self._batch,
-            augmented=recipe.augmentation is not None,
+            uniform=count_uniform(recipe.augmentation),
             device=device,
         )
         self._record(Recorder(device if method.graphs else torch.device("cpu")))
@@ -122,7 +123,7 @@ class Stack:
         self._leaves = self._state.leaves()
         self._parameters = self._state.parameters()
         self._parameters.grad = torch.zeros_like(self._parameters)
-        rates = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=self._steps)
+        rates = recipe.rates(steps_per_epoch=self._steps)
         self._rates = _tabulate(rates, device)
         self._optimizer = build_optimizer(recipe.optimizer, [self._parameters], rate=rates[0])
         self._rate = torch.zeros((), device=device)
@@ -131,7 +132,8 @@ class Stack:
             weights = _weigh_steps(recipe.averaging, epochs=recipe.epochs, steps=self._steps)
             self._average_weights = _tabulate(weights, device)
         self._index = torch.zeros(width, self._batch, dtype=torch.int64, device=device)
-        self._uniform = torch.zeros(width, self._batch, 5, device=device)
+        draws = count_uniform(recipe.augmentation)
+        self._uniform = torch.zeros(width, self._batch, draws, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         self._correct = torch.zeros(width, dtype=torch.int64, device=device)
         self._loss = torch.zeros(width, dtype=torch.float64, device=device)
@@ -217,11 +219,13 @@ class Stack:
 
     def _augment(self, pixels: Tensor, uniform: Tensor) -> Tensor:
         """Return pixels (K, B, 1, S, S) transformed and normalised."""
-        affine, flat = self._recipe.augmentation, pixels.flatten(0, 1)
-        if affine is not None:
-            draw = scale_draw(affine, uniform.flatten(0, 1), side=flat.shape[-1])
-            flat = apply_affine(flat, draw, interpolation=affine.interpolation)
-        return self._training.normalise(flat).view_as(pixels)
+        images = augment(
+            self._recipe.augmentation,
+            pixels.flatten(0, 1),
+            uniform.flatten(0, 1),
+            normalise=self._training.normalise,
+        )
+        return images.view(*pixels.shape[:2], *images.shape[1:])
 
     def _score(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return class scores (K, B, classes) and the mean loss (K,) of each seed's batch."""
