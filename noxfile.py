@@ -57,7 +57,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def exports(session: nox.Session) -> None:
     """Read exports back with MLflow, pandas, pyarrow and TensorBoard; run the notebook."""
-    extras = "train,mlflow,parquet,tensorboard"
+    extras = "train,frames,mlflow,parquet,tensorboard"
     install(session, "-e", f".[{extras}]", groups=("test", "exports"))
     where = ["tests/exports", "tests/test_api.py", "tests/test_notebook.py"]
     session.run("pytest", "-n", "2", *where, *session.posargs, env={"REQUIRE_EXPORTS": "1"})
