@@ -60,7 +60,7 @@ _COLOURS = {True: "#2a78d6", False: "#c8501e"}
 def render_result(verdict: Verdict) -> str:
     """Return a verdict as HTML without scripts."""
     runs = verdict.evidence.runs if verdict.evidence else ()
-    return _FRAME.format(
+    html = _FRAME.format(
         symbol=SYMBOLS[verdict.answer],
         answer=verdict.answer,
         name=verdict.iteration,
@@ -68,6 +68,7 @@ def render_result(verdict: Verdict) -> str:
         charts=Markup("").join(_draw(runs[:MOST_DRAWN], verdict.challenge)) if runs else "",
         facts=" · ".join(_list_facts(verdict, runs)),
     )
+    return str(html)
 
 
 def _list_facts(verdict: Verdict, runs: Sequence[Run]) -> Iterator[str]:
@@ -131,7 +132,11 @@ def _find_lowest(runs: Sequence[Run], challenge: Challenge, longest: int) -> Fra
 
 def _frame(title: str, axis: str, marks: Markup, scale: _Scale) -> Markup:
     target = format_exact_percent(scale.target)
-    ticks = ((scale.bottom, format_percent(scale.bottom)), (scale.target, target))
+    ticks = (
+        (scale.top, format_exact_percent(scale.top)),
+        (scale.bottom, format_percent(scale.bottom)),
+        (scale.target, target),
+    )
     return _CHART.format(
         label=f"{title}; target {target}",
         title=title,

@@ -8,6 +8,7 @@ were executed, with all that it refers to, and kept as a file in the cache folde
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -124,10 +125,14 @@ def _find_source(model: Any, root: Path) -> tuple[str, Path]:
             f"{name}: workers cannot find it again; define it at the top level, under a name"
         )
     file = _find_file(model)
-    if file is not None and inspect.isclass(model):
-        return f"{file}:{name}", root
-    extraction = _extract(model, name, file)
-    kept = _keep_extraction(model, name, file, extraction)
+    if inspect.isclass(model) and file is not None:
+        # of a script the class alone: its fingerprint must not change with the number of seeds
+        cut = _cut_class(name, file) if model.__module__ == "__main__" else None
+        if cut is None:
+            return f"{file}:{name}", root
+    else:
+        cut = _cut_checked(model, name, file)
+    kept = _keep_cut(model, name, file, cut)
     return f"{kept}:{name if inspect.isclass(model) else 'Network'}", kept.parent.parent
 
 
@@ -135,7 +140,7 @@ def _find_file(model: Any) -> Path | None:
     """Return the file that defines a class or a function, `None` when it is none on disk."""
     try:
         found = inspect.getsourcefile(model)
-    except TypeError:  # a class of a notebook, or a builtin
+    except (TypeError, OSError):  # a class of a notebook, or a builtin
         return None
     return (
         Path(found) if found is not None and Path(found).is_file() and not _is_cell(model) else None
@@ -153,26 +158,35 @@ def _list_cells() -> list[str] | None:
     return list(cells) if isinstance(cells, list) else None
 
 
-def _extract(model: Any, name: str, file: Path | None) -> Extraction:
-    """Cut a class or a function out of its file or its notebook, with all that it refers to."""
-    if file is not None:
-        source = find_source(file)
-        tree = source.tree
-        beside = list_local_modules(source)
+def _cut_class(name: str, file: Path) -> Extraction | None:
+    """Cut a class out of a script, `None` where it needs more than the script has."""
+    source = find_source(file)
+    cut = extract_class(source.tree, name)
+    beside = list_local_modules(dataclasses.replace(source, tree=cut.tree))
+    return None if cut.missing or beside else cut
+
+
+def _cut_checked(model: Any, name: str, file: Path | None) -> Extraction:
+    """Cut a function out of its file, or either out of a notebook.
+
+    Raises:
+        IterationError: it needs what is not there.
+    """
+    source = find_source(file) if file is not None else None
+    cut = extract_class(source.tree if source else _parse_cells(model, name), name)
+    if source is not None:
+        beside = list_local_modules(dataclasses.replace(source, tree=cut.tree))
         if beside:
             raise IterationError(
-                f"{file}: {name} is a function beside modules of its own ({', '.join(beside)}); "
-                "write a class that extends nn.Module instead"
+                f"{file}: {name} is a function that needs modules beside it "
+                f"({', '.join(beside)}); write a class that extends nn.Module instead"
             )
-    else:
-        tree = _parse_cells(model, name)
-    extraction = extract_class(tree, name)
-    if extraction.missing:
+    if cut.missing:
         raise IterationError(
-            f"{name}: refers to {', '.join(extraction.missing)}, which nothing that was executed "
+            f"{name}: refers to {', '.join(cut.missing)}, which nothing that was executed "
             "defines; define it beside the network"
         )
-    return extraction
+    return cut
 
 
 def _parse_cells(model: Any, name: str) -> ast.Module:
@@ -187,12 +201,12 @@ def _parse_cells(model: Any, name: str) -> ast.Module:
     return ast.parse("\n\n".join(code))
 
 
-def _keep_extraction(model: Any, name: str, file: Path | None, extraction: Extraction) -> Path:
+def _keep_cut(model: Any, name: str, file: Path | None, cut: Extraction) -> Path:
     """Keep what was cut out; the last two parts of its path are its name in the ledger."""
-    text = ast.unparse(extraction.tree) + "\n"
-    folder = file.stem if file is not None else "notebook"
+    text = ast.unparse(cut.tree) + "\n"
+    folder, kind = (file.stem, "script.py") if file is not None else ("notebook", "cells.py")
     if inspect.isclass(model):
-        return _keep(text, folder, "cells.py")
+        return _keep(text, folder, kind)
     return _keep(text + "\n\n" + _WRAPPER.format(factory=name), folder, f"{name}.py")
 
 

@@ -209,7 +209,8 @@ def _make_console(*, quiet: bool) -> Console:
     """Print lines, in a notebook as the output of its cell: a live table needs a terminal."""
     notebook = hasattr(sys.modules["__main__"], "In")
     file = sys.stdout if notebook else sys.stderr
-    console = Console(file=file, quiet=quiet, force_jupyter=False)
+    terminal = False if notebook else None
+    console = Console(file=file, quiet=quiet, force_jupyter=False, force_terminal=terminal)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPE_COLUMNS
     return console

@@ -11,7 +11,7 @@ import pytest
 from export_reader import export, identify, need
 
 import bench
-from bench.exports.tables import COLUMNS, EPOCH_COLUMNS
+from bench.exports.tables import COLUMNS, EPOCH_COLUMNS, IDENTITY, RUN_COLUMNS
 
 ASSETS = Path(bench.__file__).parent / "report" / "assets"
 STANDINGS = {0: "counts", 1: "counts", 2: "counts", 3: "counts", 4: "counts", 6: "waits"}
@@ -223,3 +223,14 @@ def test_the_pages_csv_has_the_same_columns() -> None:
 
     assert len(names) == 12
     assert set(names) <= set(EPOCH_COLUMNS)
+
+
+def test_every_column_is_documented() -> None:
+    """docs/exports.md has each column of both tables, in its order."""
+    text = (ASSETS.parent.parent.parent / "docs" / "exports.md").read_text(encoding="utf-8")
+    section = text[text.index("## Tables") : text.index("## MLflow")]
+    listed = [
+        name for name in re.findall(r"`(\w+)`", section) if name in RUN_COLUMNS | EPOCH_COLUMNS
+    ]
+
+    assert listed == [*RUN_COLUMNS, *list(EPOCH_COLUMNS)[len(IDENTITY) :]]
