@@ -28,6 +28,7 @@ COMMANDS = {
     "gate": "Fail a build that lacks the evidence: exit 0, 1, 2 or 3.",
     "report": "Write the page from the ledger alone, without torch.",
     "grade": "Grade a folder of submissions: a leaderboard and a spreadsheet.",
+    "export": "Write runs as CSV, Parquet, MLflow or TensorBoard.",
     "merge": "Join ledgers of several machines into one, every run once.",
     "verify": "Retrain a sample of recorded runs, or check a bundle.",
     "bundle": "Write one archive that can be checked elsewhere.",

@@ -53,3 +53,7 @@ class BaselineError(BenchError):
 
 class GradingError(BenchError):
     """A folder of submissions or a table of claims that cannot be read as one."""
+
+
+class ExportError(BenchError):
+    """An export that lacks its library, or whose destination cannot take it."""

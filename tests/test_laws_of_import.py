@@ -64,6 +64,7 @@ def project(tmp_path: Path) -> Path:
         (["report"], "index.html"),
         (["merge", "reports/ledger", "--ledger", "all"], "iteration_4: 33 new, 0 known"),
         (["bundle", "b.zip"], "bundle: b.zip"),
+        (["export"], "export: drilldown-runs.csv, 33 rows"),
     ],
     ids=" ".join,
 )
