@@ -55,6 +55,15 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def exports(session: nox.Session) -> None:
+    """Read exports back with MLflow, pandas, pyarrow and TensorBoard; run the notebook."""
+    extras = "train,frames,mlflow,parquet,tensorboard"
+    install(session, "-e", f".[{extras}]", groups=("test", "exports"))
+    where = ["tests/exports", "tests/test_api.py", "tests/test_notebook.py"]
+    session.run("pytest", "-n", "2", *where, *session.posargs, env={"REQUIRE_EXPORTS": "1"})
+
+
+@nox.session(default=False)
 def browser(session: nox.Session) -> None:
     """Pass the tests of the page in the system's Chromium; fails where there is none."""
     install(session, "-e", ".", groups=("test", "browser"))

@@ -47,5 +47,13 @@ class BundleError(BenchError):
     """A bundle that cannot be written, or an archive that is none or not safe to read."""
 
 
+class BaselineError(BenchError):
+    """Something to compare with that cannot be read: a git revision, or a ledger of other runs."""
+
+
 class GradingError(BenchError):
     """A folder of submissions or a table of claims that cannot be read as one."""
+
+
+class ExportError(BenchError):
+    """An export that lacks its library, or whose destination cannot take it."""

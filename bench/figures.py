@@ -23,14 +23,15 @@ def format_accuracy(correct: int, total: int) -> str:
     return format_percent(Fraction(correct, total))
 
 
-def cut_points(value: Fraction | float, *, decimals: int = 3) -> str:
+def cut_points(value: Fraction | float, *, decimals: int = 3, lift: bool = False) -> str:
     """Return a difference of proportions in percentage points, signed, cut towards minus infinity.
 
-    As with accuracies, cutting never lifts a difference to a margin that it did not reach.
+    As with accuracies, cutting never lifts a difference to a margin that it did not reach. With
+    `lift` it is the next higher figure instead, as an upper bound has to be.
     """
     scale = 10**decimals
     exact = Fraction(value) if isinstance(value, Fraction) else Fraction(repr(float(value)))
-    cut = Fraction(floor(exact * 100 * scale), scale)
+    cut = Fraction((ceil if lift else floor)(exact * 100 * scale), scale)
     return f"{float(cut):+.{decimals}f} points".replace("-", "−")
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+
+READABLE = 0o644
+"""A temporary file is private; what is written is for everyone who may read the folder."""
 
 
 def open_regular(path: Path, *, inside: Path, most_bytes: int) -> FileIO:
@@ -45,6 +50,25 @@ def read_regular(path: Path, *, inside: Path, most_bytes: int) -> bytes:
             if len(content) > most_bytes:
                 raise _refusal(errno.EFBIG, "it grows while it is read; try again", path)
         return bytes(content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: beside its place first, then moved there.
+
+    Raises:
+        OSError: the folder or the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).chmod(READABLE)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
 
 
 def check_inside(path: Path, folder: Path) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 EXIT_CODE = 130
 SIGNALS = tuple(
@@ -25,8 +25,10 @@ class Interruption:
     whose end it waits for. A third does not wait.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stop: Callable[[], NoReturn] | None = None) -> None:
+        """Stop by `stop` at the second interruption, where ending the process is not ours to do."""
         self.requested = False
+        self._stop = stop or _stop_at_once
         self._deferred, self._shielded, self._count = False, False, 0
         self._before: dict[int, Any] = {}
 
@@ -53,7 +55,7 @@ class Interruption:
         finally:
             self._shielded = False
             if self._count > 1:
-                _stop_at_once()
+                self._stop()
 
     def _note(self, _signal: int, _frame: FrameType | None) -> None:
         if not self._deferred:
@@ -61,10 +63,10 @@ class Interruption:
         self.requested = True
         self._count += 1
         if self._count > (2 if self._shielded else 1):
-            _stop_at_once()
+            self._stop()
 
 
-def _stop_at_once() -> None:
+def _stop_at_once() -> NoReturn:
     os.write(2, _FAREWELL if os.isatty(2) else _PLAIN_FAREWELL)
     os._exit(EXIT_CODE)  # workers end with this process: see bench/executors/processes.py
 

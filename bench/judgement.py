@@ -116,11 +116,11 @@ def encode_document(document: Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document, enc_hook=_write_fraction)) + b"\n"
 
 
-def make_schema() -> bytes:
-    """Return the JSON Schema (2020-12) of a judgement, as docs/judgement.schema.json has it."""
+def make_schema(document: type[Struct] = Judgement) -> bytes:
+    """Return the JSON Schema (2020-12) of a document, as docs/judgement.schema.json has one."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **msgspec.json.schema(Judgement, schema_hook=_describe_fraction),
+        **msgspec.json.schema(document, schema_hook=_describe_fraction),
     }
     _join_lines(schema)
     return msgspec.json.format(msgspec.json.encode(schema, order="deterministic")) + b"\n"

@@ -60,14 +60,16 @@ def set_gate(folder: Path, settings: str) -> None:
 def test_the_exit_code_is_the_verdict(
     tmp_path: Path, runs: list[Run], code: int, says: str
 ) -> None:
-    """The gate exits as the evidence deserves and says why in one line, with nothing on stderr."""
+    """The gate exits as the evidence deserves, and says why in one line and one a problem."""
     ledger = plant_ledger(tmp_path / "ledger", runs)
 
     done = run_gate(tmp_path, "iteration_4", "--ledger", ledger)
 
     assert (done.returncode, done.stderr) == (code, "")
-    assert done.stdout.startswith(says)
-    assert done.stdout.count("\n") == 1
+    first, *problems = done.stdout.splitlines()
+    assert first.startswith(says)
+    assert len(problems) == (code != 0)
+    assert all(line.startswith("  ") and "; run `bench " in line for line in problems)
 
 
 def test_one_failing_iteration_fails_a_gate_that_others_leave_undecided(tmp_path: Path) -> None:
@@ -79,7 +81,8 @@ def test_one_failing_iteration_fails_a_gate_that_others_leave_undecided(tmp_path
     done = run_gate(tmp_path, "iteration_4", "iteration_2", "iteration_3", "--ledger", ledger)
 
     assert done.returncode == 1
-    assert [line.split()[:2] for line in done.stdout.replace(":", "").splitlines()] == [
+    lines = [line for line in done.stdout.replace(":", "").splitlines() if line[0] != " "]
+    assert [line.split()[:2] for line in lines] == [
         ["HOLDS", "iteration_4"],
         ["UNDECIDED", "iteration_2"],
         ["FAILS", "iteration_3"],

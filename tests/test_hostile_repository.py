@@ -134,6 +134,7 @@ COMMANDS = [
     ["judge", "--format", "json"],
     ["judge", "--format", "markdown"],
     ["gate", "iteration_99", "iteration_4"],
+    ["gate", "iteration_99", "iteration_4", "--against", "reports/ledger"],
     ["list"],
     ["report"],
     ["compare", "iteration_4", "iteration_99"],

@@ -60,9 +60,11 @@ def project(tmp_path: Path) -> Path:
         (["compare", "iteration_4", "iteration_4"], "difference: +0.000"),
         (["power", "--pass-rate", "0.95"], "undecided"),
         (["gate", "iteration_4"], "HOLDS"),
+        (["gate", "iteration_4", "--against", "reports/ledger", "--junit", "g.xml"], "same code"),
         (["report"], "index.html"),
         (["merge", "reports/ledger", "--ledger", "all"], "iteration_4: 33 new, 0 known"),
         (["bundle", "b.zip"], "bundle: b.zip"),
+        (["export"], "export: drilldown-runs.csv, 33 rows"),
     ],
     ids=" ".join,
 )

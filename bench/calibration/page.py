@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil, floor
 
 from msgspec import Struct
 
+from bench.calibration.baselines import (
+    BaselineErrors,
+    BaselinePower,
+    compute_baseline_power,
+    measure_baselines,
+)
+from bench.calibration.baselines_section import render_baselines
 from bench.calibration.draws import SEED
+from bench.calibration.figures import cut_percent, format_share, lift_percent
 from bench.calibration.intervals import (
     BOOTSTRAP_RESAMPLES,
     COMPARED_ITERATIONS,
@@ -46,11 +53,12 @@ LIMIT_SEEDS = 2_000
 
 
 class Sizes(Struct, frozen=True, kw_only=True):
-    """How much is simulated: campaigns per row of each table, samples per interval and family."""
+    """How much is simulated: campaigns a row of each table, samples per interval and family."""
 
     verdicts: int = 50_000
     rivals: int = 20_000
     samples: int = 40_000
+    baselines: int = 20_000
 
 
 class Calibration(Struct, frozen=True, kw_only=True):
@@ -63,6 +71,8 @@ class Calibration(Struct, frozen=True, kw_only=True):
     coverage: tuple[Coverage, ...]
     binomial: tuple[BinomialCoverage, ...]
     families: tuple[FamilyErrors, ...]
+    baselines: tuple[BaselineErrors, ...]
+    baseline_power: tuple[BaselinePower, ...]
 
 
 def calibrate(sizes: Sizes) -> Calibration:
@@ -78,6 +88,8 @@ def calibrate(sizes: Sizes) -> Calibration:
         coverage=tuple(measure_coverage(sizes.samples)),
         binomial=tuple(compute_binomial_coverage(n) for n in (*SAMPLE_SIZES, 59, 100)),
         families=tuple(measure_families(sizes.samples)),
+        baselines=tuple(measure_baselines(sizes.baselines)),
+        baseline_power=tuple(compute_baseline_power()),
     )
 
 
@@ -89,23 +101,9 @@ def render(calibration: Calibration) -> str:
         _render_verdicts(calibration),
         _render_coverage(calibration),
         _render_families(calibration.families),
+        render_baselines(calibration.baselines, calibration.baseline_power),
     )
     return "\n\n".join(sections) + "\n"
-
-
-def cut_percent(share: Fraction | float) -> str:
-    """Return a coverage in per cent, cut off: it never looks better than it is."""
-    return f"{floor(Fraction(share) * 10_000) / 100:.2f} %"
-
-
-def lift_percent(share: Fraction | float) -> str:
-    """Return an error rate in per cent, rounded up: it never looks better than it is."""
-    return f"{ceil(Fraction(share) * 10_000) / 100:.2f} %"
-
-
-def format_share(share: Fraction | float) -> str:
-    """Return a planted share in per cent without needless zeros."""
-    return f"{round(float(share) * 100, 1):g} %"
 
 
 def _render_introduction(calibration: Calibration) -> str:

@@ -21,7 +21,7 @@ from bench.findings.difficulty import (
 from bench.findings.epochs import CENTRAL_SHARE, EpochSummary, summarise_epochs
 from bench.findings.frontier import Point, find_front
 from bench.findings.intervals import Interval, Share, Spread, measure_share
-from bench.findings.runs import Outcome, RunScore, score_runs
+from bench.findings.runs import Outcome, RunScore, score_run, score_runs
 from bench.findings.scores import best_accuracies
 from bench.findings.sensitivity import Sensitivity, Variation, vary_challenge
 from bench.findings.summary import (
@@ -71,6 +71,7 @@ __all__ = [
     "measure_difficulty",
     "measure_share",
     "measure_thresholds",
+    "score_run",
     "score_runs",
     "summarise",
     "summarise_epochs",

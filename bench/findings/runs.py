@@ -39,10 +39,11 @@ class RunScore(Struct, frozen=True, kw_only=True):
 
 def score_runs(evidence: Evidence, challenge: Challenge) -> tuple[RunScore, ...]:
     """Return the score of every run, in the order of the seeds."""
-    return tuple(_score(run, challenge) for run in evidence.runs)
+    return tuple(score_run(run, challenge) for run in evidence.runs)
 
 
-def _score(run: Run, challenge: Challenge) -> RunScore:
+def score_run(run: Run, challenge: Challenge) -> RunScore:
+    """Return the score of one run, whether or not it counts as evidence."""
     best = best_epoch(run)
     return RunScore(
         seed=run.seed,

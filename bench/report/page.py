@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.errors import BenchError
+from bench.files import write_whole
 from bench.iterations import Iteration
 from bench.pictures import Pictures
 from bench.records import Challenge
@@ -20,8 +19,6 @@ from bench.report.view import compose_page
 from bench.verdict import Verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
-READABLE = 0o644
-"""A temporary file is private; the page is for everyone who may read the folder."""
 
 
 def render_page(
@@ -50,8 +47,7 @@ def write_page(path: Path, html: str) -> None:
         BenchError: the folder or the file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, html.encode("utf-8"))
+        write_whole(path, html.encode("utf-8"))
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -75,19 +71,6 @@ def _unwritable(path: Path, error: OSError) -> BenchError:
         f"{path}: the page cannot be written ({error.strerror}); "
         "name a file in a folder that you may write to"
     )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        Path(name).chmod(READABLE)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def _make_environment() -> Environment:

@@ -1,0 +1,1 @@
+"""What the commands do, for a script or a notebook: `bench.__all__` lists the names to use."""

@@ -1,0 +1,269 @@
+"""The old side of a comparison: which iteration, of which code, with which runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+
+from bench.baselines.noninferiority import (
+    Comparand,
+    NonInferiority,
+    accept_same_code,
+    compare_with_old,
+    leave_undecided,
+)
+from bench.baselines.revisions import (
+    StoredFile,
+    copy_stored_files,
+    list_stored_files,
+    resolve_revision,
+)
+from bench.errors import BaselineError
+from bench.evidence import Evidence, Selection, select_evidence
+from bench.foreign import find_iterations
+from bench.iterations import Iteration, read_iteration
+from bench.ledger import ledger_path, read_outlines
+from bench.records import FIRST_TUNING_SEED, Challenge, Run
+
+SHORT_COMMIT = 12
+_SOURCES = (".py", ".ipynb", ".toml")
+_NUMBERED = re.compile(r"iteration_(\d{1,9})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """Where a project lies now, and its ledger and iterations, as paths below it."""
+
+    root: Path
+    ledger: PurePosixPath
+    models: PurePosixPath | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Old:
+    """What new code is compared with; `fingerprint` is that of the old code, "" of none."""
+
+    source: str
+    iteration: str
+    fingerprint: str
+    selection: Selection
+
+
+def read_old(
+    against: str,
+    iterations: Sequence[Iteration],
+    challenge: Challenge,
+    *,
+    project: Project,
+    baseline: str | None = None,
+) -> list[Old]:
+    """Return for each iteration what it is compared with: of a ledger's folder, or of a revision.
+
+    It is the iteration of the same name, else the one of the highest number that is there, unless
+    `baseline` names another.
+
+    Raises:
+        BaselineError: `against` is neither, or there is nothing that could be compared.
+        BenchError: a file there is damaged.
+    """
+    if Path(against).is_dir():
+        return [
+            read_ledger_of_old(Path(against), iteration, challenge, baseline=baseline)
+            for iteration in iterations
+        ]
+    return _read_revision(against, iterations, challenge, project, baseline)
+
+
+def read_ledger_of_old(
+    ledger: Path, iteration: Iteration, challenge: Challenge, *, baseline: str | None = None
+) -> Old:
+    """Return the runs of a ledger, of the code that most of them are of.
+
+    Runs of the new code itself are passed over, unless there are no others: a ledger may hold both.
+    """
+    names = _list_names(ledger / challenge.name, ".jsonl")
+    name = _choose_name(names, iteration.name, baseline)
+    if name is None:
+        raise BaselineError(
+            f"--against {ledger}: no runs on {challenge.name} of {baseline or iteration.name} "
+            "there; name a ledger that has some, or another iteration with --baseline"
+        )
+    runs = read_outlines(ledger_path(ledger, challenge.name, name)).runs
+    fingerprint = _choose_fingerprint(runs, iteration.fingerprint)
+    old = dataclasses.replace(iteration, name=name, fingerprint=fingerprint)
+    return Old(
+        source=str(ledger),
+        iteration=name,
+        fingerprint=fingerprint,
+        selection=select_evidence(runs, old),
+    )
+
+
+def compare_selections(
+    new: Iteration, selection: Selection, old: Old, challenge: Challenge, *, margin: Fraction
+) -> NonInferiority:
+    """Compare under the conditions, and on the images, that have the most runs of both.
+
+    Unlike conditions are never compared: what differs would not be the code.
+    """
+    after = Comparand(iteration=new.name, fingerprint=new.fingerprint)
+    before = Comparand(iteration=old.iteration, fingerprint=old.fingerprint, source=old.source)
+    if new.fingerprint == old.fingerprint:
+        return accept_same_code(after, before, margin=margin)
+    ours, theirs = (_with_runs(each) for each in (selection, old.selection))
+    alike = [
+        (one, other)
+        for one in theirs
+        for other in ours
+        if (one.conditions, one.dataset) == (other.conditions, other.dataset)
+    ]
+    if not alike:
+        why = _explain_nothing_common(theirs, ours, old)
+        return leave_undecided(after, before, why, margin=margin)
+    earlier, later = max(alike, key=lambda pair: min(len(each.runs) for each in pair))
+    return compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
+
+
+def _with_runs(selection: Selection) -> list[Evidence]:
+    return [evidence for evidence in selection.evidence if evidence.runs]
+
+
+def _explain_nothing_common(old: list[Evidence], new: list[Evidence], source: Old) -> str:
+    if not old:
+        stale = source.selection.stale
+        reason = f"; the {stale} there are of other code than the file there" if stale else ""
+        return f"no runs that count of {source.iteration} in {source.source}{reason}"
+    if not new:
+        return "no runs of the new code"
+    if {each.conditions for each in old} & {each.conditions for each in new}:
+        return "no runs of both on the same images; train both on the same ones"
+    return (
+        f"no runs of both under the same conditions (old: {old[0].conditions}; new: "
+        f"{new[0].conditions}); train both under the same ones"
+    )
+
+
+def _read_revision(
+    revision: str,
+    iterations: Sequence[Iteration],
+    challenge: Challenge,
+    project: Project,
+    baseline: str | None,
+) -> list[Old]:
+    commit = resolve_revision(project.root, revision)
+    source = _name_source(revision, commit)
+    runs = list_stored_files(project.root, commit, f"{project.ledger}/{challenge.name}")
+    sources = _list_sources(iterations, project, commit)
+    with tempfile.TemporaryDirectory(prefix="bench-against-") as folder:
+        root = Path(folder)
+        copy_stored_files(project.root, (*runs, *sources), root)
+        return [
+            _read_old_iteration(iteration, challenge, project, root, source, baseline)
+            for iteration in iterations
+        ]
+
+
+def _name_source(revision: str, commit: str) -> str:
+    short = commit[:SHORT_COMMIT]
+    return short if commit.startswith(revision) else f"{revision} ({short})"
+
+
+def _list_sources(
+    iterations: Sequence[Iteration], project: Project, commit: str
+) -> tuple[StoredFile, ...]:
+    """Return what the old code is read from: the iterations, and of a model file all it may use."""
+    folder = "" if any(iteration.origin for iteration in iterations) else project.models
+    if folder is None:
+        raise BaselineError(
+            f"{project.root}: has no folder of iterations of its own, and so no older ones; name "
+            "the folder of a ledger with --against"
+        )
+    files = list_stored_files(project.root, commit, str(folder))
+    below = f"{project.ledger}/"
+    return tuple(
+        file for file in files if file.path.endswith(_SOURCES) and not file.path.startswith(below)
+    )
+
+
+def _read_old_iteration(
+    new: Iteration,
+    challenge: Challenge,
+    project: Project,
+    root: Path,
+    source: str,
+    baseline: str | None,
+) -> Old:
+    if new.origin is not None and baseline is None:
+        old = _find_model_file(new, project, root)
+    else:
+        old = _find_iteration(new, project, root, baseline)
+    if old is None:
+        raise BaselineError(
+            f"--against {source}: {baseline or new.name} is not there, nor any iteration that "
+            "could stand for it; name one with --baseline"
+        )
+    path = ledger_path(root / project.ledger, challenge.name, old.name)
+    return Old(
+        source=source,
+        iteration=old.name,
+        fingerprint=old.fingerprint,
+        selection=select_evidence(read_outlines(path).runs, old),
+    )
+
+
+def _find_iteration(
+    new: Iteration, project: Project, root: Path, baseline: str | None
+) -> Iteration | None:
+    if project.models is None:
+        return None
+    folder = root / project.models
+    name = _choose_name(_list_names(folder, ".py"), new.name, baseline)
+    return None if name is None else read_iteration(folder / f"{name}.py")
+
+
+def _find_model_file(new: Iteration, project: Project, root: Path) -> Iteration | None:
+    """Return the same model file as it was, with the recipe and arguments of today."""
+    path, home = new.path.resolve(), project.root.resolve()
+    if new.origin is None or not path.is_relative_to(home):
+        return None
+    place = root / path.relative_to(home)
+    if not place.is_file():
+        return None
+    (old,) = find_iterations(
+        (f"{place}:{new.network}",),
+        recipe=new.origin.recipe,
+        arguments=[f"{name}={literal}" for name, literal in new.arguments],
+        root=root,
+        folder=root / project.models if project.models else root,
+    )
+    return dataclasses.replace(old, name=new.name)
+
+
+def _list_names(folder: Path, suffix: str) -> list[str]:
+    return sorted(file.stem for file in folder.glob(f"*{suffix}"))
+
+
+def _choose_name(names: Sequence[str], same: str, baseline: str | None) -> str | None:
+    if baseline is not None:
+        return baseline if baseline in names else None
+    if same in names:
+        return same
+    numbered = [name for name in names if _NUMBERED.fullmatch(name)]
+    return max(numbered, key=lambda name: int(name.partition("_")[2]), default=None)
+
+
+def _choose_fingerprint(runs: Sequence[Run], new: str) -> str:
+    """Return the code that most claim runs are of, the later one of two that have as many."""
+    counts: dict[str, int] = defaultdict(int)
+    for run in runs:
+        if run.seed < FIRST_TUNING_SEED:
+            counts[run.fingerprint] += 1
+    others = {fingerprint: count for fingerprint, count in counts.items() if fingerprint != new}
+    candidates = others or counts
+    return max(reversed(candidates), key=lambda each: candidates[each], default="")
