@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
+from bench.challenges import shows_digits
 from bench.figures import cut_points, format_count, format_percent
 from bench.findings import Findings, Interval, Share, measure_share
 from bench.records import Answer, Challenge
@@ -103,11 +104,23 @@ def analyse(
 ) -> tuple[Sentence, ...]:
     """Return the author's sentences, tested; without any, a diagnosis made from the runs.
 
-    On a demonstration the author's sentences stay as they are: they were said of other images.
+    On images that they were not said of, the author's sentences stay as they are.
     """
     if not narrative.analysis:
         return diagnose(verdict, findings)
+    if not speaks_of(narrative, verdict.challenge):
+        return tuple(_quote(line) for line in narrative.analysis)
     return tuple(_test(line, verdict, findings) for line in narrative.analysis)
+
+
+def speaks_of(narrative: Narrative, challenge: Challenge) -> bool:
+    """Say whether claim and analysis of an iteration are about a challenge's images."""
+    return narrative.about in (challenge.dataset, challenge.name)
+
+
+def _quote(line: str | Statement) -> Sentence:
+    text = line if isinstance(line, str) else line.text
+    return Sentence(text=text, mark=None, figure=None)
 
 
 def diagnose(verdict: Verdict, findings: Findings | None) -> tuple[Sentence, ...]:
@@ -119,17 +132,18 @@ def diagnose(verdict: Verdict, findings: Findings | None) -> tuple[Sentence, ...
 
 
 def _answer(question: Question, case: Case) -> Sentence:
-    measured = question.measure(case)
-    if measured.mark is Mark.CONTRADICTED:
-        return Sentence(text=question.no, mark=measured.mark.negate(), figure=measured.figure)
-    return Sentence(text=question.yes, mark=measured.mark, figure=measured.figure)
+    measured, text = question.measure(case), question.yes
+    mark = measured.mark
+    if mark is Mark.CONTRADICTED:
+        mark, text = mark.negate(), question.no
+    if not shows_digits(case.challenge):
+        text = text.replace("digits", "images")
+    return Sentence(text=text, mark=mark, figure=measured.figure)
 
 
 def _test(line: str | Statement, verdict: Verdict, findings: Findings | None) -> Sentence:
     if isinstance(line, str):
-        return Sentence(text=line, mark=None, figure=None)
-    if verdict.challenge.demonstration:
-        return Sentence(text=line.text, mark=None, figure=None)
+        return _quote(line)
     if findings is None:
         return Sentence(text=line.text, mark=Mark.UNDECIDED, figure="No runs yet.")
     question = next(q for q in QUESTIONS if line.says in (q.affirms, q.denies))

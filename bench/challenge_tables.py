@@ -27,7 +27,7 @@ MOST_CHALLENGES = 1_000
 AUTO = "auto"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_DECIMAL = re.compile(r"[01]|[01]?\.\d{1,9}")
+_DECIMAL = re.compile(r"[01]|[01]?\.[0-9]{1,9}")
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_DECIMALS = 9
 _LONGEST_VALUE, _LONGEST_CLASS, _LONGEST_PATH = 60, 40, 1_000
@@ -130,8 +130,8 @@ def _find_in_project(document: Mapping[str, Any]) -> Any:
 def _check_name(name: str, origin: str) -> None:
     if not is_challenge_name(name):
         raise SettingsError(
-            f"{origin}: not a name; write lower-case letters, digits, - and _, 64 at most: it names "
-            "a folder of the ledger"
+            f"{origin}: not a name; write lower-case letters, digits, - and _, 64 at most: it is "
+            "the name of a folder"
         )
     if name in CHALLENGES or name == AUTO:
         raise SettingsError(f"{origin}: the name of one of ours; choose another")
@@ -177,9 +177,9 @@ def _read_whole(value: object, *, least: int, most: int) -> int:
 
 
 def _read_channels(value: object) -> int:
-    if isinstance(value, bool) or value not in (1, 3):
+    if isinstance(value, bool) or not isinstance(value, int) or value not in (1, 3):
         raise ValueError("1 (grey) or 3 (colours)")
-    return _read_whole(value, least=1, most=3)
+    return value
 
 
 def _read_share(value: object, *, least: Fraction, up_to_one: bool) -> Fraction:
@@ -200,8 +200,10 @@ def _read_exactly(value: object) -> Fraction | None:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite() or not 0 < number <= 1:
         return None
-    exponent = number.normalize().as_tuple().exponent
-    return Fraction(number) if int(exponent) >= -_MOST_DECIMALS else None
+    _, digits, exponent = number.as_tuple()  # never rounded, as the context of decimal would
+    last = max(place for place, digit in enumerate(digits) if digit)
+    decimals = -int(exponent) - (len(digits) - 1 - last)
+    return Fraction(number) if decimals <= _MOST_DECIMALS else None
 
 
 def _read_classes(value: object) -> tuple[str, ...]:

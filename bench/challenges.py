@@ -47,6 +47,10 @@ VALIDATION_IMAGES = {MNIST_DIGEST: sum(MNIST_DIGITS), DIGITS_DIGEST: 359}
 FOLDER, IDX = "folder", "idx"
 """Datasets of one's own: a folder of pictures by class, and four files in the format of MNIST."""
 
+TRAINING = ("training", "train")
+VALIDATION = ("validation", "val", "test")
+"""What the folders of training and validation pictures may be called; the first there is taken."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownDataset:
@@ -83,6 +87,11 @@ def title_dataset(challenge: Challenge) -> str:
 def name_class(challenge: Challenge, label: int) -> str:
     """Return the name of a label; one that the challenge does not know is its number."""
     return challenge.classes[label] if label < len(challenge.classes) else str(label)
+
+
+def name_kind(challenge: Challenge) -> str:
+    """Return what one of the classes is called: a digit, or a class."""
+    return "digit" if shows_digits(challenge) else "class"
 
 
 def shows_digits(challenge: Challenge) -> bool:

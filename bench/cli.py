@@ -16,6 +16,7 @@ USAGE_ERROR = 2
 INTERRUPTED = 130
 
 COMMANDS = {
+    "init": "Start a repository of your own, or its next iteration.",
     "run": "Train iterations over many seeds, judge them, write the page.",
     "list": "List the iterations, their recipes and the runs recorded.",
     "recipe": "Print a recipe as TOML, to start your own from.",

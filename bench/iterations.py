@@ -68,6 +68,11 @@ class Iteration:
     origin: Origin | None = None
     adaptation: Adaptation | None = None
 
+    @property
+    def label(self) -> str:
+        """Return what errors call it: a model file as it was named, else the path."""
+        return self.origin.model if self.origin is not None else str(self.path)
+
 
 def list_iterations(folder: Path = MODELS) -> tuple[Iteration, ...]:
     """Return all iterations of a folder in the order of their numbers.
@@ -177,7 +182,7 @@ def _evaluate(node: ast.expr, path: Path) -> Any:
     except (ValueError, TypeError) as error:
         raise IterationError(
             f"{path}:{node.lineno}: {shorten(ast.unparse(node))} is not a literal; "
-            "narrative and recipe are plain values and types of models/recipe.py"
+            "narrative and recipe are plain values and types of models.recipe"
         ) from error
 
 
@@ -221,9 +226,10 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
             raise IterationError(
                 f"{folder}: more than {MOST_SOURCES} files are imported; use fewer"
             )
-        for file in _module_files(folder, name):
-            imported = parse_file(file, folder)
-            place = file.relative_to(folder).with_suffix("").as_posix()
+        base, files = _module_files(folder, name)
+        for file in files:
+            imported = parse_file(file, base)
+            place = file.relative_to(base).with_suffix("").as_posix()
             waiting |= _imported_modules(imported)
             if drop_prose(imported).body:
                 sources[place] = canonicalise(imported)
@@ -231,10 +237,17 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
     return digest(content)
 
 
-def _module_files(folder: Path, name: str) -> list[Path]:
-    """Return the file of a module of `models`, or all files of a package there."""
-    file = folder / f"{name}.py"
-    return [file] if file.is_file() else sorted((folder / name).rglob("*.py"))
+def _module_files(folder: Path, name: str) -> tuple[Path, list[Path]]:
+    """Return where a module of `models` is found, and its file or all files of a package.
+
+    A folder comes before the harness's own, as bench/training/runs.py imports them.
+    """
+    for base in dict.fromkeys((folder, MODELS)):
+        file = base / f"{name}.py"
+        files = [file] if file.is_file() else sorted((base / name).rglob("*.py"))
+        if files:
+            return base, files
+    return folder, []
 
 
 def _imported_modules(tree: ast.Module) -> set[str]:

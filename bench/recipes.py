@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -98,10 +99,10 @@ def _place_rate(values: Table) -> Table:
     if schedule is None:
         schedule = {KIND: "Constant", "rate": rate}
     elif isinstance(schedule, dict):
-        if schedule.get(KIND) in OWN_RATES:
+        kind = schedule.get(KIND)
+        if isinstance(kind, str) and kind in OWN_RATES:
             raise FieldError(
-                f"optimizer.lr: has no effect: {schedule[KIND]} sets every rate itself; "
-                "leave it out"
+                f"optimizer.lr: has no effect: {kind} sets every rate itself; leave it out"
             )
         for name in ("rate", "lr"):
             if name in schedule:
@@ -145,7 +146,7 @@ def _check_names(kind: type, table: Table, where: str, words: Vocabulary) -> Tab
         field = words.fields.get(name, name)
         if name not in words.fields and name not in own and name not in words.others:
             raise FieldError(
-                f"{where}{name}: no such field of {kind.__name__}; {_suggest(name, known)}"
+                f"{where}{_show(name)}: no such field of {kind.__name__}; {_suggest(name, known)}"
             )
         if field in seen:
             raise FieldError(f"{where}{name}: said twice, by {seen[field]} too; leave one out")
@@ -214,7 +215,9 @@ def _guess_kind(table: Table, kinds: dict[str, type]) -> str | None:
 
 
 def _explain_kind(chosen: object, choices: list[str], where: str) -> str:
-    if isinstance(chosen, str) and "plateau" in chosen.lower():
+    if not isinstance(chosen, str):
+        return f"{shorten(chosen)} is not one; choose from {', '.join(choices)}"
+    if "plateau" in chosen.lower():
         return (
             f"{shorten(chosen)} steps on validation results, and training never sees a validation "
             "image: a rate chosen by them would be chosen by what judges the run; take one of "
@@ -225,7 +228,7 @@ def _explain_kind(chosen: object, choices: list[str], where: str) -> str:
             f"{chosen} is a transform of a pipeline; write [[augmentation.pictures]], or tensors, "
             "or normalised"
         )
-    return f"{shorten(chosen)} is not one; {_suggest(str(chosen), choices)}"
+    return f"{shorten(chosen)} is not one; {_suggest(chosen, choices)}"
 
 
 def _list_transforms() -> dict[str, type]:
@@ -264,6 +267,11 @@ def _describe(hint: Any) -> str:
 
 
 _PLAIN = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}
+
+
+def _show(name: str) -> str:
+    """Return a key as an error shows it: as it is where TOML takes it without quotes."""
+    return name if re.fullmatch(r"[\w-]{1,60}", name, re.ASCII) else shorten(name)
 
 
 def _suggest(name: str, known: list[str]) -> str:

@@ -54,6 +54,15 @@ def load_settings(start: Path) -> tuple[Path, Settings]:
     Raises:
         SettingsError: the file is not TOML, or a setting has a wrong name or value.
     """
+    return find_settings(start) or (start, Settings())
+
+
+def find_settings(start: Path) -> tuple[Path, Settings] | None:
+    """Return the folder and settings of the project around a folder, `None` without one.
+
+    Raises:
+        SettingsError: as `load_settings`.
+    """
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
         if not file.is_file():
@@ -61,7 +70,7 @@ def load_settings(start: Path) -> tuple[Path, Settings]:
         settings = _read(file)
         if settings is not None:
             return folder, settings
-    return start, Settings()
+    return None
 
 
 def locate(

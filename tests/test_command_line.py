@@ -27,6 +27,7 @@ MNIST_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 EXPLAINED = {
+    "recipe": ["ITERATION|FILE", "bench recipe iteration_4", "docs/recipes.md"],
     "run": [
         "--seeds", "--until-decided", "--time-budget", "--device", "--dataset", "--data",
         "--workers", "--epochs", "--ledger", "--page", "BENCH_DATA", "1,000,000", "130",

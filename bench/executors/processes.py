@@ -23,7 +23,7 @@ import torch
 from msgspec import Struct
 
 from bench.errors import BenchError, IterationError
-from bench.executors.startup import choose_context
+from bench.executors.startup import choose_context, start_early
 from bench.foreign import change_epochs
 from bench.interruption import SIGNALS
 from bench.iterations import Iteration
@@ -87,6 +87,7 @@ class WorkerPool:
         self._scratch = tempfile.TemporaryDirectory(
             prefix="bench-workers-", ignore_cleanup_errors=True
         )
+        start_early()
         self._context = choose_context()
         self._units: dict[Future[list[Run]], Unit] = {}
         self._attempts: dict[tuple[str, tuple[int, ...]], int] = {}
@@ -268,7 +269,7 @@ class _Worker:
         now = change_epochs(iteration, epochs=iteration.recipe.epochs)
         if now.fingerprint != iteration.fingerprint:
             raise IterationError(
-                f"{iteration.path}: changed since the command was started; start it again"
+                f"{iteration.label}: changed since the command was started; start it again"
             )
         self._known.add(iteration.name)
 

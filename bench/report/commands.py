@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from bench.challenges import CHALLENGES, MNIST
 from bench.evidence import Evidence
 from bench.foreign import write_words
 from bench.iterations import Iteration
@@ -52,8 +53,15 @@ def name_commit(machine: Machine) -> str:
 
 
 def dataset_option(challenge: Challenge) -> str:
-    """Return what a command needs so that it takes the challenge's dataset."""
-    return " --dataset digits" if challenge.demonstration else ""
+    """Return what a command needs so that it takes the challenge."""
+    return "" if challenge == MNIST else f" {_name_challenge(challenge)}"
+
+
+def _name_challenge(challenge: Challenge) -> str:
+    if challenge.name in CHALLENGES:
+        return f"--dataset {_quote(challenge.name)}"
+    named = f"{challenge.file}:{challenge.name}" if challenge.file else challenge.name
+    return f"--challenge {_quote(named)}"
 
 
 def _quote(text: str) -> str:
@@ -76,6 +84,6 @@ def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds
     device = conditions.device.split(maxsplit=1)[0] if conditions.device.strip() else "auto"
     return (
         f"bench run {words} --seeds {seeds} --device {_quote(device)} "
-        f"--engine {_quote(conditions.engine)}{block} --dataset {_quote(challenge.dataset)} "
+        f"--engine {_quote(conditions.engine)}{block} {_name_challenge(challenge)} "
         f"--ledger {AGAIN}"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from bench.challenges import MNIST, name_kind
 from bench.consistency import Decision
 from bench.figures import format_percent
 from bench.findings import (
@@ -39,7 +41,7 @@ from bench.report.wording import (
     format_interval,
     format_number,
 )
-from models.recipe import MultiStep, Recipe
+from models.recipe import Recipe, schedules
 
 LOSS_DECIMALS = 5
 RATES_AN_EPOCH = 8
@@ -66,7 +68,9 @@ def compose_data(
         sections=sections,
         steps=_compose_steps(comparisons, challenge),
         fronts=fronts,
-        claims=() if challenge.demonstration else (*_own_claims(judged), *_public_claims()),
+        claims=(*_own_claims(judged), *_public_claims(challenge)),
+        classes=challenge.classes,
+        noun=name_kind(challenge),
     )
 
 
@@ -76,6 +80,7 @@ def _compose_section(judged: Judged, challenge: Challenge) -> SectionData:
     images = max((e.validation_total for run in runs for e in run.epochs), default=1)
     training = max((e.training_total for run in runs for e in run.epochs), default=1)
     recipe = judged.iteration.recipe
+    rates = _list_rates(recipe, training)
     commands = write_commands(judged.iteration, evidence, challenge)
     scores = findings.runs
     worst = findings.summary.worst
@@ -108,8 +113,8 @@ def _compose_section(judged: Judged, challenge: Challenge) -> SectionData:
         paths=_compose_paths(judged.verdict.reliable),
         thresholds=tuple(_compose_step(each, challenge) for each in findings.thresholds),
         sensitivity=_compose_sensitivity(findings.sensitivity, challenge),
-        rates=_list_rates(recipe, training),
-        rates_logarithmic=isinstance(recipe.schedule, MultiStep),
+        rates=rates,
+        rates_logarithmic=_is_logarithmic(recipe, rates),
         blocks=group_layers(cost.layers),
         confusions=findings.difficulty.confusions,
     )
@@ -246,15 +251,27 @@ def _describe_mean(interval: Interval | None, challenge: Challenge) -> Mean | No
     )
 
 
+def _is_logarithmic(recipe: Recipe, rates: tuple[Rate, ...]) -> bool:
+    """Say whether rates are drawn by their ratios: where the schedule multiplies them."""
+    multiplies = isinstance(
+        recipe.schedule, schedules.Step | schedules.MultiStep | schedules.Exponential
+    )
+    return multiplies and all(each.rate > 0 for each in rates)
+
+
 def _list_rates(recipe: Recipe, training: int) -> tuple[Rate, ...]:
     """Return the learning rate at some steps of each epoch, and where the last one ends."""
     steps = max(1, min(-(-training // recipe.batch_size), MOST_STEPS // recipe.epochs))
-    table = recipe.schedule.table(epochs=recipe.epochs, steps_per_epoch=steps)
+    try:
+        table = recipe.rates(steps_per_epoch=steps)
+    except (ValueError, ArithmeticError):  # no run can have been trained so
+        return ()
     every = max(1, steps // RATES_AN_EPOCH)
     shown = [step for step in range(len(table)) if step % steps % every == 0]
-    return (
-        *(Rate(epoch=round(step / steps, 4), rate=table[step]) for step in shown),
-        Rate(epoch=float(recipe.epochs), rate=table[-1]),
+    points = [(step / steps, table[step]) for step in shown]
+    points.append((float(recipe.epochs), table[-1]))
+    return tuple(
+        Rate(epoch=round(epoch, 4), rate=rate) for epoch, rate in points if math.isfinite(rate)
     )
 
 
@@ -287,11 +304,14 @@ def _own_claims(judged: Sequence[Judged]) -> list[Claimed]:
             text=f"{each.iteration.narrative.claim.validation_accuracy:g} % in one run",
         )
         for each in judged
-        if each.main and each.iteration.narrative.claim is not None
+        if each.main and each.iteration.narrative.claim is not None and each.findings.claims
     ]
 
 
-def _public_claims() -> list[Claimed]:
+def _public_claims(challenge: Challenge) -> list[Claimed]:
+    """Return what others report of MNIST, nothing on other images."""
+    if challenge.dataset != MNIST.dataset:
+        return []
     return [
         Claimed(
             name=_name_claim(claim),

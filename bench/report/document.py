@@ -139,7 +139,10 @@ class Claimed(Struct, frozen=True, kw_only=True):
 
 
 class PageData(Struct, frozen=True, kw_only=True):
-    """The whole document; `fronts` names the sections that no other beats at their cost."""
+    """The whole document; `fronts` names the sections that no other beats at their cost.
+
+    `classes` names the labels, `noun` what one of them is called.
+    """
 
     challenge: str
     target: float
@@ -150,6 +153,8 @@ class PageData(Struct, frozen=True, kw_only=True):
     steps: tuple[Difference, ...]
     fronts: dict[str, tuple[str, ...]]
     claims: tuple[Claimed, ...]
+    classes: tuple[str, ...]
+    noun: str
 
 
 def write_data(data: PageData) -> Markup:

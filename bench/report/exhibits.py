@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from bench.challenges import MNIST, name_kind
 from bench.evidence import run_holds
 from bench.figures import format_count, format_percent
 from bench.findings import Findings, Summary
@@ -218,14 +219,14 @@ def exhibit_network(judged: Judged) -> Exhibit | None:
     )
 
 
-def exhibit_confusion(findings: Findings, anchor: str) -> Exhibit | None:
-    """Return which digit is taken for which, `None` when no seed got one wrong."""
+def exhibit_confusion(findings: Findings, anchor: str, challenge: Challenge) -> Exhibit | None:
+    """Return which class is taken for which, `None` when no seed got one wrong."""
     if not findings.difficulty.confusions:
         return None
     return Exhibit(
         kind="confusion",
         anchor=anchor,
-        title="Which digit is taken for which",
+        title=f"Which {name_kind(challenge)} is taken for which",
         description="Wrong answers in the last epoch, over "
         f"{format_number(findings.difficulty.seeds, 'seed')}.",
     )
@@ -238,7 +239,7 @@ def name_outcome(run: Run, challenge: Challenge) -> str:
     return "holds" if run_holds(run, challenge) else "misses"
 
 
-def list_frontier_exhibits(judged: Iterable[Judged], challenge: Challenge) -> tuple[Exhibit, ...]:
+def list_frontier_exhibits(judged: Sequence[Judged], challenge: Challenge) -> tuple[Exhibit, ...]:
     """Return accuracy against parameters and against MACs, none without a measured mean."""
     if not any(each.main and each.findings.summary.window_accuracy for each in judged):
         return ()
@@ -248,6 +249,7 @@ def list_frontier_exhibits(judged: Iterable[Judged], challenge: Challenge) -> tu
         Key(label="front of the measured", style="share", name="front"),
     )
     budget = f"The dashed line is the budget of {format_count(challenge.parameters)} parameters. "
+    claimed = challenge.dataset == MNIST.dataset or any(each.findings.claims for each in judged)
     claims = Key(label="one run, as claimed in public", style="claim", name="claims")
     return (
         Exhibit(
@@ -256,8 +258,8 @@ def list_frontier_exhibits(judged: Iterable[Judged], challenge: Challenge) -> tu
             title="Accuracy against parameters",
             description="Mean accuracy of the final window over all seeds, and its worst seed, "
             f"against the parameters. {budget}"
-            + ("" if challenge.demonstration else "Diamonds are single runs at their best epoch."),
-            keys=keys if challenge.demonstration else (*keys, claims),
+            + ("Diamonds are single runs at their best epoch." if claimed else ""),
+            keys=(*keys, claims) if claimed else keys,
         ),
         Exhibit(
             kind="macs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.challenges import name_class, name_kind, shows_digits
 from bench.figures import format_count, format_percent
 from bench.findings import (
     Comparison,
@@ -117,12 +118,13 @@ def tabulate_digits(difficulty: Difficulty, challenge: Challenge) -> Table | Non
     if not difficulty.digits:
         return None
     level = format_exact_percent(challenge.confidence)
+    noun = name_kind(challenge)
     return Table(
-        caption="Errors by digit in the last epoch. The error rate is a mean over seeds with "
+        caption=f"Errors by {noun} in the last epoch. The error rate is a mean over seeds with "
         f"Student's {level} interval; images that most seeds get wrong have the exact {level} "
         "bounds of their share.",
         columns=(
-            Column(heading="Digit", numeric=True),
+            Column(heading=noun.capitalize(), numeric=shows_digits(challenge)),
             Column(heading="Images", numeric=True),
             Column(heading="Errors of all seeds", numeric=True),
             Column(heading="Error rate", numeric=True),
@@ -130,17 +132,17 @@ def tabulate_digits(difficulty: Difficulty, challenge: Challenge) -> Table | Non
             Column(heading="Wrong in most seeds", numeric=True),
             *_bound_columns(),
         ),
-        rows=tuple(_digit_row(digit) for digit in difficulty.digits),
+        rows=tuple(_digit_row(digit, challenge) for digit in difficulty.digits),
     )
 
 
-def _digit_row(digit: DigitDifficulty) -> tuple[str, ...]:
+def _digit_row(digit: DigitDifficulty, challenge: Challenge) -> tuple[str, ...]:
     rate = digit.error_rate
     bounds = ABSENT
     if rate is not None and rate.lower is not None and rate.upper is not None:
         bounds = f"{format_percent(rate.lower)} to {format_percent(rate.upper)}"
     return (
-        str(digit.label),
+        name_class(challenge, digit.label),
         ABSENT if digit.images is None else format_count(digit.images),
         format_count(digit.errors),
         ABSENT if rate is None else format_percent(rate.mean),

@@ -6,7 +6,8 @@ from base64 import b64encode
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bench.analysis import Mark, Sentence, analyse
+from bench.analysis import Mark, Sentence, analyse, speaks_of
+from bench.challenges import DATASETS, name_class, name_kind, title_dataset
 from bench.consistency import Decision
 from bench.evidence import Evidence
 from bench.figures import format_accuracy, format_count, format_percent, format_seconds
@@ -54,7 +55,7 @@ from bench.report.wording import (
     name_iteration,
 )
 from bench.verdict import Budget, Verdict
-from models.recipe import Claim, Recipe
+from models.recipe import Claim, Narrative, Recipe
 
 MARKED = {
     Mark.CONFIRMED: Answer.HOLDS,
@@ -127,6 +128,7 @@ class Measurements:
     network: Exhibit | None
     cost_facts: tuple[Fact, ...]
     uncounted: Table | None
+    noun: str
     pictures: tuple[Picture, ...]
     pictures_caption: str
     confusion: Exhibit | None
@@ -151,6 +153,7 @@ class Section:
     main: bool
     target: tuple[str, ...]
     claimed: tuple[Fact, ...]
+    claimed_on: str
     measured: tuple[Fact, ...]
     analysis: tuple[Line, ...]
     diagnosed: bool
@@ -185,6 +188,7 @@ def compose_section(
         main=main,
         target=iteration.narrative.target,
         claimed=_claimed_facts(claim) if claim else (),
+        claimed_on=_name_subject(iteration.narrative, challenge),
         measured=_measured_facts(judged.evidence, judged.findings, challenge) if judged else (),
         analysis=tuple(_line(s) for s in analyse(iteration.narrative, verdict, findings)),
         diagnosed=not iteration.narrative.analysis,
@@ -275,6 +279,14 @@ def _claimed_facts(claim: Claim) -> tuple[Fact, ...]:
     return tuple(facts)
 
 
+def _name_subject(narrative: Narrative, challenge: Challenge) -> str:
+    """Return what an author's claim was made on."""
+    if speaks_of(narrative, challenge):
+        return title_dataset(challenge)
+    known = DATASETS.get(narrative.about)
+    return known.title if known else narrative.about
+
+
 def _format_claimed(percent: float) -> str:
     return format_percent(Fraction(repr(percent)) / 100)
 
@@ -324,7 +336,7 @@ def _compose_measurements(judged: Judged, pictures: Pictures | None) -> Measurem
     decision = verdict.reliable
     name = name_iteration(judged.iteration)
     return Measurements(
-        claim=_tabulate_claims(findings, challenge),
+        claim=tabulate_claim(findings.claims) if findings.claims else None,
         accuracy=exhibit_accuracy(judged, challenge),
         exhibits=list_exhibits(judged, challenge),
         decision=tabulate_decision(decision) if decision else None,
@@ -333,9 +345,10 @@ def _compose_measurements(judged: Judged, pictures: Pictures | None) -> Measurem
         network=exhibit_network(judged),
         cost_facts=_cost_facts(cost),
         uncounted=tabulate_uncounted(cost),
-        pictures=_list_pictures(findings.difficulty, pictures),
+        noun=name_kind(challenge),
+        pictures=_list_pictures(findings.difficulty, pictures, challenge),
         pictures_caption=caption_hard_images(findings.difficulty),
-        confusion=exhibit_confusion(findings, judged.anchor),
+        confusion=exhibit_confusion(findings, judged.anchor, challenge),
         digits=tabulate_digits(findings.difficulty, challenge),
         runs_caption=_caption_runs(evidence, challenge),
         machines=tabulate_machines(evidence.runs),
@@ -354,10 +367,13 @@ def _compose_measurements(judged: Judged, pictures: Pictures | None) -> Measurem
     )
 
 
-def _list_pictures(difficulty: Difficulty, pictures: Pictures | None) -> tuple[Picture, ...]:
+def _list_pictures(
+    difficulty: Difficulty, pictures: Pictures | None, challenge: Challenge
+) -> tuple[Picture, ...]:
     return tuple(
         Picture(
-            title=f"{image.label}, taken for {image.predicted}",
+            title=f"{name_class(challenge, image.label)}, taken for "
+            f"{name_class(challenge, image.predicted)}",
             note=f"image {format_count(image.index)}, wrong in "
             f"{_of(image.wrong, difficulty.seeds)}",
             source=_draw(image.index, pictures),
@@ -385,13 +401,6 @@ def _caption_runs(evidence: Evidence, challenge: Challenge) -> str:
         f"{runs}. The target, {format_exact_percent(challenge.target)}, is {needed} correct. "
         "Choose a row to light its seed in every chart."
     )
-
-
-def _tabulate_claims(findings: Findings, challenge: Challenge) -> Table | None:
-    """Return no comparison on the embedded digits: every claim was made on MNIST."""
-    if not findings.claims or challenge.demonstration:
-        return None
-    return tabulate_claim(findings.claims)
 
 
 def _decision_facts(decision: Decision, challenge: Challenge) -> tuple[Fact, ...]:

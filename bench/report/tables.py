@@ -152,11 +152,19 @@ def _flatten_fields(value: Any, prefix: str) -> Iterator[tuple[str, str]]:
     for field in dataclasses.fields(value):
         name = prefix + field.name.replace("_", " ")
         inner = getattr(value, field.name)
-        if dataclasses.is_dataclass(inner):
-            yield name, type(inner).__name__
-            yield from _flatten_fields(inner, f"{name}: ")
-        else:
-            yield name, _format_value(inner)
+        yield from _flatten(name, inner)
+
+
+def _flatten(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Yield a setting, and those of the types in it: several in a row are numbered from 1."""
+    if dataclasses.is_dataclass(value):
+        yield name, type(value).__name__
+        yield from _flatten_fields(value, f"{name}: ")
+    elif isinstance(value, tuple) and value and all(map(dataclasses.is_dataclass, value)):
+        for number, each in enumerate(value, start=1):
+            yield from _flatten(f"{name} {number}", each)
+    else:
+        yield name, _format_value(value)
 
 
 def _format_value(value: object) -> str:
@@ -165,8 +173,13 @@ def _format_value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return ", ".join(_format_value(element) for element in value) or "none"
+        return ", ".join(map(_format_element, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _format_element(value: object) -> str:
+    """Return an element of a list; a pair in it keeps its brackets."""
+    return f"({_format_value(value)})" if isinstance(value, tuple) else _format_value(value)
 
 
 def describe_processor(machine: Machine) -> str:

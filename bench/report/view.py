@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from bench.analysis import speaks_of
+from bench.challenges import title_dataset
 from bench.figures import format_count
 from bench.findings import Point, compare_consecutive, describe, find_front
 from bench.iterations import Iteration
@@ -29,8 +31,6 @@ from bench.report.tables import Table
 from bench.report.wording import SYMBOLS, format_exact_percent
 from bench.verdict import Verdict
 from bench.verdict_table import write_markdown
-
-DATASETS = {"mnist": "MNIST", "digits": "the embedded digits"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +65,7 @@ def compose_page(
 ) -> Page:
     """Compose the page in the order of the verdicts; `pictures` are by digest of their dataset."""
     by_name = {iteration.name: iteration for iteration in iterations}
-    dataset = DATASETS.get(challenge.dataset, challenge.dataset)
+    dataset = title_dataset(challenge)
     places = [_place(verdicts, place) for place in range(len(verdicts))]
     found = [
         _describe(verdict, by_name[verdict.iteration], *place)
@@ -105,6 +105,7 @@ def _place(verdicts: Sequence[Verdict], place: int) -> tuple[str, bool]:
 
 
 def _describe(verdict: Verdict, iteration: Iteration, anchor: str, main: bool) -> Judged | None:
+    narrative = iteration.narrative
     if verdict.evidence is None:
         return None
     return Judged(
@@ -113,7 +114,11 @@ def _describe(verdict: Verdict, iteration: Iteration, anchor: str, main: bool) -
         verdict=verdict,
         iteration=iteration,
         evidence=verdict.evidence,
-        findings=describe(verdict.evidence, verdict.challenge, iteration.narrative.claim),
+        findings=describe(
+            verdict.evidence,
+            verdict.challenge,
+            narrative.claim if speaks_of(narrative, verdict.challenge) else None,
+        ),
     )
 
 

@@ -15,10 +15,11 @@ import torch
 from msgspec.structs import replace
 from torch import nn
 
+import models
 from bench.cost import INPUT_SHAPE, count_cost
 from bench.datasets import Dataset, load_dataset, split_for_tuning
 from bench.errors import IterationError
-from bench.iterations import Iteration
+from bench.iterations import MODELS, Iteration
 from bench.records import (
     FIRST_TUNING_SEED,
     FORMAT,
@@ -137,7 +138,7 @@ class AdaptedBuilder:
         """Execute the file and return a network; torch's generator decides its weights."""
         adaptation = self.iteration.adaptation
         if adaptation is None:
-            raise IterationError(f"{self.iteration.path}: not inspected; inspect it first")
+            raise IterationError(f"{self.iteration.label}: not inspected; inspect it first")
         network = build_class(
             self.iteration, extracted=adaptation.extracted, stand_ins=adaptation.stand_ins
         )
@@ -171,20 +172,21 @@ def _check_batches(iteration: Iteration, images: int) -> None:
     last = images % batch or batch
     if last < least:
         raise IterationError(
-            f"{iteration.path}: cannot be trained on a single image (batch normalisation of 1 x 1 "
+            f"{iteration.label}: cannot be trained on a single image (batch normalisation of 1 x 1 "
             f"maps has nothing to compare it with), and {images:,} images in batches of {batch} "
             "leave one at the end of each epoch; take a recipe with another batch size"
         )
 
 
 def _load_module(iteration: Iteration) -> ModuleType:
+    _search_beside(iteration)
     name = f"models.{iteration.name}"
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(iteration.path):
         return loaded
     spec = importlib.util.spec_from_file_location(name, iteration.path)
     if spec is None or spec.loader is None:
-        raise IterationError(f"{iteration.path}: cannot be imported; is it a Python file?")
+        raise IterationError(f"{iteration.label}: cannot be imported; is it a Python file?")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -192,5 +194,18 @@ def _load_module(iteration: Iteration) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         reason = "calls sys.exit" if isinstance(error, SystemExit) else error
-        raise IterationError(f"{iteration.path}: cannot be run ({reason}); correct it") from error
+        raise IterationError(f"{iteration.label}: cannot be run ({reason}); correct it") from error
     return module
+
+
+def _search_beside(iteration: Iteration) -> None:
+    """Let `models` be the iteration's folder first and the harness's second, as fingerprints do.
+
+    `models.recipe` is the harness's alone: it is what the iteration was read with.
+    """
+    places = list(dict.fromkeys((str(iteration.path.parent), str(MODELS))))
+    if list(models.__path__) != places:
+        models.__path__[:] = places
+        for name in [name for name in sys.modules if name.startswith("models.")]:
+            if name.split(".")[1] != "recipe":  # of another folder, perhaps
+                del sys.modules[name]

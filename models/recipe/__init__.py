@@ -141,12 +141,15 @@ class Narrative:
     """The three headings of an iteration: Target, Results (as claimed) and Analysis.
 
     A line of the analysis is text, or a `Statement` where the runs can tell whether it is so.
+    `about` is the dataset, or the challenge, that claim and analysis speak of: on other images they
+    are shown and not tested.
     """
 
     title: str
     target: tuple[str, ...]
     claim: Claim | None = None
     analysis: tuple[str | Statement, ...] = ()
+    about: str = "mnist"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,8 +27,19 @@ from bench.evidence import select_evidence
 from bench.iterations import Iteration, list_iterations
 from bench.records import Answer, Conditions
 from bench.report.page import TEMPLATES, render_page, write_page
+from bench.report.tables import tabulate_recipe
 from bench.verdict import Verdict, judge
-from models.recipe import Statement
+from models.recipe import (
+    SGD,
+    CenterCrop,
+    OneCycle,
+    Pipeline,
+    RandomApply,
+    RandomRotation,
+    Recipe,
+    Resize,
+    Statement,
+)
 
 CUDA = Conditions(device="cuda sm_90", precision="fp32", engine="graph", torch="2.11")
 SCRIPT = "<script>alert('x')</script>"
@@ -386,3 +397,26 @@ def test_every_text_stands_out_from_its_ground(scheme: int, text: str, ground: s
     colours = dict(re.findall(r"--([\w-]+): (#\w{6})", palettes[scheme]))
     light, dark = sorted((_luminance(colours[text]), _luminance(colours[ground])), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_a_recipe_of_transforms_is_shown_setting_by_setting() -> None:
+    """Each transform in its place of the pipeline, numbered; what a cycle does to the momentum."""
+    recipe = Recipe(
+        optimizer=SGD(momentum=0.9),
+        schedule=OneCycle(peak=0.1, momentum=(0.85, 0.95)),
+        batch_size=128,
+        epochs=15,
+        augmentation=Pipeline(
+            pictures=(
+                RandomApply(transforms=(CenterCrop(size=22), Resize(size=28)), p=0.1),
+                RandomRotation(degrees=(-7, 7), fill=1),
+            )
+        ),
+    )
+    rows = dict(tabulate_recipe(recipe).rows)
+    assert rows["schedule: momentum"] == "0.85, 0.95"
+    assert rows["augmentation: pictures 1"] == "RandomApply"
+    assert rows["augmentation: pictures 1: transforms 1: size"] == "22"
+    assert rows["augmentation: pictures 2"] == "RandomRotation"
+    assert rows["augmentation: pictures 2: degrees"] == "-7, 7"
+    assert rows["augmentation: normalised"] == "none"

@@ -44,11 +44,23 @@ from models.recipe import (
     Adam,
     AdamW,
     Affine,
+    CenterCrop,
+    ColorJitter,
     Constant,
     Cosine,
+    GaussianBlur,
     MultiStep,
     OneCycle,
+    Pipeline,
+    RandomAffine,
+    RandomApply,
+    RandomCrop,
+    RandomErasing,
+    RandomPerspective,
+    RandomResizedCrop,
+    RandomRotation,
     Recipe,
+    Resize,
 )
 
 CPU = torch.device("cpu")
@@ -636,6 +648,52 @@ def test_a_graph_gives_the_numbers_of_its_step(
             width=4,
             window=2,
             method=Method(forward=forward, graphs=graphs),
+        )
+        for graphs in (True, False)
+    )
+    assert [without_seconds(t) for t in recorded] == [without_seconds(t) for t in launched]
+
+
+@pytest.mark.cuda
+@needs_cuda
+@pytest.mark.parametrize("optimizer", [SGD(momentum=0.9), Adam()])
+def test_a_graph_repeats_transforms_and_a_cycling_momentum(
+    optimizer: SGD | Adam, gpu_digits: Images
+) -> None:
+    """Every transform of a pipeline can be recorded, and follows each replay's own draws."""
+    iteration = list_iterations()[-1]
+    pipeline = Pipeline(
+        pictures=(
+            RandomApply(transforms=(CenterCrop(size=22), Resize(size=28)), p=0.3),
+            RandomRotation(degrees=15, fill=1),
+            ColorJitter(brightness=0.2, contrast=0.2),
+            RandomPerspective(distortion_scale=0.2),
+        ),
+        tensors=(
+            RandomAffine(degrees=5, translate=(0.1, 0.1), shear=(-3, 3, -3, 3)),
+            RandomCrop(size=28, padding=2),
+            RandomResizedCrop(size=28, scale=(0.8, 1.0)),
+            GaussianBlur(kernel_size=3),
+        ),
+        normalised=(RandomErasing(),),
+    )
+    recipe = dataclasses.replace(
+        iteration.recipe,
+        epochs=2,
+        optimizer=optimizer,
+        schedule=OneCycle(peak=0.01, momentum=(0.85, 0.95)),
+        augmentation=pipeline,
+    )
+    recorded, launched = (
+        train_block(
+            network_builder(iteration),
+            recipe,
+            training=gpu_digits[0],
+            validation=gpu_digits[1],
+            seeds=[0, 1, 2],
+            width=4,
+            window=2,
+            method=Method(graphs=graphs),
         )
         for graphs in (True, False)
     )

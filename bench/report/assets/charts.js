@@ -50,6 +50,7 @@ const share = (section, errors) =>
 
 /** A little room around a logarithmic table of rates; others begin at zero. */
 function rateDomain(section) {
+  if (!section.rates.length) return [0, 1];
   const [low, high] = d3.extent(section.rates, (each) => each.rate);
   return section.rates_logarithmic ? [low / 1.4, high * 1.2] : [Math.min(0, low), high * 1.05 || 1];
 }
@@ -437,15 +438,20 @@ const charts = {
     };
   },
 
-  /** Which digit is taken for which, over all seeds. */
+  /** Which class is taken for which, over all seeds. */
   confusion(section) {
-    const digits = d3.sort(new Set(section.confusions.flatMap((each) => [each.label, each.predicted])));
+    const labels = d3.sort(new Set(section.confusions.flatMap((each) => [each.label, each.predicted])));
+    const name = (label) => DATA.classes[label] ?? String(label);
+    const noun = DATA.noun === "digit" ? "Digit" : "Class";
+    const longest = d3.max(labels, (label) => name(label).length);
+    const short = (label) => (name(label).length > 14 ? `${name(label).slice(0, 13)}…` : name(label));
+    const room = longest > 3 ? 7 * Math.min(longest, 14) : 0;
     const most = d3.max(section.confusions, (each) => each.count);
     return {
       plot: {
-        height: 300, marginLeft: 44, marginBottom: 40, marginTop: 12,
-        x: { type: "band", domain: digits, label: "Taken for", tickFormat: String },
-        y: { type: "band", domain: digits, label: "Digit", tickFormat: String },
+        height: 300 + room, marginLeft: 44 + room, marginBottom: 40 + room, marginTop: 12,
+        x: { type: "band", domain: labels, label: "Taken for", tickFormat: short, tickRotate: room ? -60 : 0 },
+        y: { type: "band", domain: labels, label: noun, tickFormat: short },
         marks: [
           Plot.cell(section.confusions, {
             x: "predicted", y: "label", fill: "var(--misses-mark)", fillOpacity: (each) => 0.08 + 0.5 * (each.count / most), inset: 0.5, className: "cells",
@@ -455,11 +461,11 @@ const charts = {
       },
       items: section.confusions.map((each) => ({
         x: each.predicted, y: each.label,
-        text: `${each.label} taken for ${each.predicted}: ${format.count(each.count)} times over all seeds`,
+        text: `${name(each.label)} taken for ${name(each.predicted)}: ${format.count(each.count)} times over all seeds`,
       })),
       numbers: {
-        columns: ["Digit", "Taken for", "Times, all seeds"],
-        rows: section.confusions.map((each) => [String(each.label), String(each.predicted), format.count(each.count)]),
+        columns: [noun, "Taken for", "Times, all seeds"],
+        rows: section.confusions.map((each) => [name(each.label), name(each.predicted), format.count(each.count)]),
       },
     };
   },

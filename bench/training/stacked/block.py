@@ -35,8 +35,6 @@ BlockReport = Callable[[int, int, EpochScore], None]
 
 def explain_refusal(network: nn.Module, recipe: Recipe, device: torch.device) -> str | None:
     """Say why this engine cannot train a network, to follow its name; `None` where it can."""
-    if recipe.cycles_momentum:
-        return "keeps the momentum constant, the recipe's schedule cycles it"
     if not isinstance(recipe.optimizer, SGD | Adam | AdamW):
         return f"steps by SGD, Adam or AdamW, the recipe by {type(recipe.optimizer).__name__}"
     if isinstance(recipe.optimizer, SGD) and recipe.optimizer.dampening:

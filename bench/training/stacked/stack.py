@@ -20,13 +20,14 @@ from bench.fitting import check_fit
 from bench.training.loop import EVALUATION_BATCH, ResidentImages
 from bench.training.optimizers import build_optimizer
 from bench.training.programs import Program
+from bench.training.stacked.cycling import CyclingOptimizer
 from bench.training.stacked.draws import EpochDraws
 from bench.training.stacked.forwards import FORWARDS, Forward
 from bench.training.stacked.graphs import WARM_UPS, Body, Recorder
 from bench.training.stacked.masks import Masks
 from bench.training.stacked.state import Layout, State
 from bench.training.streams import derive_seed
-from models.recipe import EMA, Averaging, Recipe
+from models.recipe import EMA, SGD, Adam, AdamW, Averaging, Recipe
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,9 +126,8 @@ class Stack:
         self._parameters.grad = torch.zeros_like(self._parameters)
         rates = recipe.rates(steps_per_epoch=self._steps)
         self._rates = _tabulate(rates, device)
-        self._optimizer = build_optimizer(recipe.optimizer, [self._parameters], rate=rates[0])
         self._rate = torch.zeros((), device=device)
-        self._optimizer.param_groups[0].update(lr=self._rate, capturable=True)
+        self._make_optimizer(rates[0], device)
         if recipe.averaging is not None:
             weights = _weigh_steps(recipe.averaging, epochs=recipe.epochs, steps=self._steps)
             self._average_weights = _tabulate(weights, device)
@@ -142,6 +142,39 @@ class Stack:
         )
         self._validation_loss = torch.zeros(width, dtype=torch.float64, device=device)
 
+    def _make_optimizer(self, rate: float, device: torch.device) -> None:
+        """Make torch's fused optimiser, or one whose momentum is read from the device."""
+        recipe, momenta = self._recipe, self._recipe.momenta(steps_per_epoch=self._steps)
+        self._fused: torch.optim.Optimizer | None = None
+        self._cycling: CyclingOptimizer | None = None
+        if momenta is None:
+            self._fused = build_optimizer(recipe.optimizer, [self._parameters], rate=rate)
+            self._fused.param_groups[0].update(lr=self._rate, capturable=True)
+            return
+        assert isinstance(recipe.optimizer, SGD | Adam | AdamW)  # noqa: S101  (explain_refusal)
+        self._momenta = _tabulate(momenta, device)
+        self._momentum = torch.zeros((), device=device)
+        self._cycling = CyclingOptimizer(
+            recipe.optimizer, self._parameters, rate=self._rate, momentum=self._momentum
+        )
+
+    def _reset_optimizer(self) -> None:
+        if self._cycling is not None:
+            self._cycling.reset()
+        if self._fused is not None:
+            for tensor in self._fused.state.get(self._parameters, {}).values():
+                if isinstance(tensor, Tensor):
+                    tensor.zero_()
+
+    def _step_optimizer(self) -> None:
+        """Take the step that the counter says, with its rate and momentum."""
+        self._rate.copy_(self._rates.index_select(0, self._step)[0])
+        if self._cycling is not None:
+            self._momentum.copy_(self._momenta.index_select(0, self._step)[0])
+            self._cycling.step()
+        if self._fused is not None:
+            self._fused.step()
+
     def _record(self, recorder: Recorder) -> None:
         sizes = {min(self._batch, self._images), self._images - (self._steps - 1) * self._batch}
         self._train_batch: dict[int, Body] = {
@@ -154,9 +187,7 @@ class Stack:
         """Begin K new runs with these initial tensors; nothing is left of the runs before."""
         self._state.load(networks)
         self._step.zero_()
-        for tensor in self._optimizer.state.get(self._parameters, {}).values():
-            if isinstance(tensor, Tensor):
-                tensor.zero_()
+        self._reset_optimizer()
         if self._average is not None:
             self._average.copy_(self._state.flat)
         self._masks.keys.copy_(torch.tensor([derive_seed(seed, "dropout") for seed in seeds]))
@@ -210,8 +241,7 @@ class Stack:
         gradients = torch.autograd.grad(losses.sum(), list(self._leaves.values()))
         with torch.no_grad():
             torch.cat([g.flatten() for g in gradients], out=self._parameters.grad)
-            self._rate.copy_(self._rates.index_select(0, self._step)[0])
-            self._optimizer.step()
+            self._step_optimizer()
             self._update_average()
             self._correct += (scores.detach().argmax(dim=2) == labels).sum(dim=1)
             self._loss.add_(losses.detach(), alpha=size)
