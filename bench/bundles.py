@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 import bench
+from bench.challenge_tables import build_challenge
 from bench.challenges import CHALLENGES, DIGITS, MNIST
 from bench.errors import BundleError
 from bench.evidence import Evidence, select_evidence
@@ -31,6 +32,7 @@ from bench.ledger import ledger_path, read_ledger
 from bench.merging import list_ledger_files
 from bench.records import Answer, Challenge, Conditions
 from bench.report.page import render_page
+from bench.settings import Settings, find_settings
 from bench.verdict import Verdict, judge_all
 
 FORMAT = 1
@@ -40,7 +42,8 @@ ROOT = Path(bench.__file__).parent.parent
 MANIFEST = "MANIFEST.json"
 LEDGER = "reports/ledger"
 PAGE = "reports/index.html"
-PROJECT_FILES = ("LICENSE", "README.md", "constraints.txt", "pyproject.toml")
+PYPROJECT = "pyproject.toml"
+PROJECT_FILES = ("LICENSE", "README.md", "constraints.txt", PYPROJECT)
 
 MOST_MEMBERS = 5_000
 MOST_BYTES = 1 << 30
@@ -92,8 +95,13 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     results: tuple[Result, ...]
 
 
-def write_bundle(path: Path, ledger: Path) -> Manifest:
+def write_bundle(
+    path: Path, ledger: Path, *, project: Path = ROOT, models: Path = MODELS
+) -> Manifest:
     """Write the archive whole or not at all, and return its manifest.
+
+    `project` is the folder of the pyproject.toml, with the challenges; `models` that of the
+    iterations.
 
     Raises:
         BundleError: a source is missing, too large or oddly named, or the file cannot be written.
@@ -102,7 +110,7 @@ def write_bundle(path: Path, ledger: Path) -> Manifest:
     with tempfile.TemporaryDirectory(prefix="bench-bundle-") as scratch:
         root = Path(scratch)
         _copy_ledger(ledger, root)
-        _copy_sources(root)
+        _copy_sources(root, project, models)
         page = root / PAGE
         page.write_text(_render(root), encoding="utf-8")
         manifest = Manifest(
@@ -196,8 +204,23 @@ def list_results(root: Path) -> tuple[Result, ...]:
 
 
 def list_challenges(root: Path) -> list[Challenge]:
-    """Return the known challenges that a bundle has runs of."""
-    return [c for c in CHALLENGES.values() if (root / LEDGER / c.name).is_dir()]
+    """Return the challenges that a bundle has runs of: of ours, and of its own pyproject.toml.
+
+    Raises:
+        SettingsError: a table of its own is wrong.
+    """
+    where = root / PYPROJECT
+    own = _read_settings(root).challenges
+    known = {
+        **CHALLENGES,
+        **{name: build_challenge(name, table, where=where) for name, table in own.items()},
+    }
+    return [c for c in known.values() if (root / LEDGER / c.name).is_dir()]
+
+
+def _read_settings(root: Path) -> Settings:
+    found = find_settings(root) if (root / PYPROJECT).is_file() else None
+    return found[1] if found is not None and found[0] == root else Settings()
 
 
 def _judge(
@@ -232,7 +255,9 @@ def _describe(
 
 def _render(root: Path) -> str:
     """Return the page of a bundle, without pictures: those would be images of a dataset."""
-    challenge = MNIST if MNIST in list_challenges(root) else DIGITS
+    found = {challenge.name: challenge for challenge in list_challenges(root)}
+    chosen = (_read_settings(root).challenge, MNIST.name, DIGITS.name, *found)
+    challenge = next((found[name] for name in chosen if name in found), DIGITS)
     iterations = list_iterations(root / "models")
     verdicts = [v for i in iterations for v, _ in _judge(root, challenge, i)]
     return render_page(verdicts, iterations, challenge)
@@ -251,12 +276,13 @@ def _copy_ledger(ledger: Path, root: Path) -> None:
             target.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
-def _copy_sources(root: Path) -> None:
-    for name in PROJECT_FILES:
-        if not (ROOT / name).is_file():
-            raise BundleError(f"{ROOT / name}: not there; bundle from a clone of the repository")
-    sources = [(name, ROOT / name) for name in PROJECT_FILES]
-    sources += [*_find_sources(ROOT / "bench", "bench"), *_find_sources(MODELS, "models")]
+def _copy_sources(root: Path, project: Path, models: Path) -> None:
+    needed = PROJECT_FILES if project == ROOT else (PYPROJECT,)
+    for name in needed:
+        if not (project / name).is_file():
+            raise BundleError(f"{project / name}: not there; bundle from a clone of the repository")
+    sources = [(name, project / name) for name in PROJECT_FILES if (project / name).is_file()]
+    sources += [*_find_sources(ROOT / "bench", "bench"), *_find_sources(models, "models")]
     for name, path in sources:
         if not _NAME.fullmatch(name):
             raise BundleError(f"{path}: a name that a bundle cannot hold; rename it or take it out")

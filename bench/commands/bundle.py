@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from bench.bundles import write_bundle
-from bench.commands.options import find_ledger, ledger_option
+from bench.bundles import ROOT, write_bundle
+from bench.commands.options import find_ledger, find_models, ledger_option
 from bench.errors import BundleError
 from bench.figures import format_count
+from bench.settings import find_settings
 
 DEFAULT_FILE = Path("drilldown-bundle.zip")
 
@@ -32,7 +33,9 @@ def command(file: Path, ledger: Path | None) -> None:
     """  # noqa: D301
     if file.suffix != ".zip":
         raise BundleError(f"{file}: a bundle is a zip file; name it {file.stem}.zip")
-    manifest = write_bundle(file, find_ledger(ledger))
+    found = find_settings(Path.cwd())
+    project = found[0] if found is not None else ROOT
+    manifest = write_bundle(file, find_ledger(ledger), project=project, models=find_models())
     for result in manifest.results:
         if result.conditions is not None:
             click.echo(

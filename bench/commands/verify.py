@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench.bundles import (
     LEDGER,
+    PYPROJECT,
     ROOT,
     Manifest,
     check_digests,
@@ -251,13 +252,15 @@ def _execute(root: Path, options: list[str], data: Path | None) -> int:
     place = root.parent / "models-alone"
     place.mkdir()
     shutil.copytree(root / "models", place / "models")
+    if (root / PYPROJECT).is_file():  # its challenges
+        shutil.copyfile(root / PYPROJECT, place / PYPROJECT)
     paths = [str(place), str(ROOT)]
     found = data or Path(os.environ.get("BENCH_DATA") or "data")
     options = [*options, *(["--data", str(found.resolve())] if data or found.is_dir() else [])]
     command_line = [sys.executable, "-m", "bench", "verify", "--ledger", str(root / LEDGER)]
     codes = {
         subprocess.run(
-            [*command_line, *options, "--dataset", challenge.name],
+            [*command_line, *options, "--challenge", challenge.name],
             cwd=place,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             check=False,

@@ -195,3 +195,22 @@ def test_a_project_is_looked_through_without_its_pictures(shapes: Path):
         assert re.search(r"error: .*pictures.*no such folder.*--data", missing.stderr)
     finally:
         (shapes.parent / "gone").rename(shapes.parent / "pictures")
+
+
+def test_a_bundle_holds_the_projects_challenge_and_models(clothes: Path):
+    """Its verdicts are those of the project's own table, checked where the project is not."""
+    done = run_bench(clothes, "bundle", "b.zip")
+    assert re.search(r"(FAILS|UNDECIDED) +iteration_1 .* of 2 seeds hold", done.stdout)
+    checked = run_bench(clothes.parent, "verify", "clothes/b.zip")
+    assert "the ledger and the verdicts agree" in checked.stdout
+
+
+@pytest.mark.faults
+def test_a_bundle_of_a_project_can_be_trained_again(clothes: Path):
+    """With its own models and challenge, on images that are named here."""
+    run_bench(clothes, "bundle", "again.zip")
+    done = run_bench(
+        clothes.parent, "verify", "clothes/again.zip", "--sample", "1", "--execute",
+        "--data", "clothes/images",
+    )  # fmt: skip
+    assert "1 identical" in done.stdout
