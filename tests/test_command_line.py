@@ -34,6 +34,7 @@ EXPLAINED = {
     ],
     "list": ["--dataset", "--ledger"],
     "cost": ["MACs", "FLOPs", "uncounted"],
+    "export": ["--format", "--rows", "--output", "--force", "stale", "no torch", "pip install"],
     "merge": ["nothing"],
     "verify": ["identical", "compatible", "contradicted", "--random-seed"],
     "bundle": ["ledger"],

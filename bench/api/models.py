@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     Model: TypeAlias = str | Path | type[nn.Module] | Callable[..., nn.Module]
     """An iteration's name, `FILE:CLASS`, a class, or a function that returns a new network."""
 
+_CELLS = "ipykernel_"
+"""Folders in which a notebook's debugger keeps cells for a while."""
+
 Given: TypeAlias = Mapping[str, Any]
 
 _WRAPPER = """\
@@ -138,18 +141,16 @@ def _find_source(model: Any, root: Path) -> tuple[str, Path]:
 
 def _find_file(model: Any) -> Path | None:
     """Return the file that defines a class or a function, `None` when it is none on disk."""
-    try:
-        found = inspect.getsourcefile(model)
-    except (TypeError, OSError):  # a class of a notebook, or a builtin
-        return None
-    return (
-        Path(found) if found is not None and Path(found).is_file() and not _is_cell(model) else None
-    )
-
-
-def _is_cell(model: Any) -> bool:
-    """Say whether something was defined in a notebook's cell, which has a file of a moment."""
-    return model.__module__ == "__main__" and _list_cells() is not None
+    # of a class whose module has no file, as after IPython's %run, its methods know
+    methods = vars(model).values() if inspect.isclass(model) else ()
+    for each in (model, *filter(inspect.isfunction, methods)):
+        try:
+            found = Path(inspect.getsourcefile(each) or "")
+        except (TypeError, OSError):
+            continue
+        if found.is_file() and not found.parent.name.startswith(_CELLS):
+            return found
+    return None
 
 
 def _list_cells() -> list[str] | None:

@@ -105,9 +105,10 @@ class MlflowStore:
         except BenchError:
             raise
         except Exception as error:  # databases, networks and MLflow each raise their own
-            lines = str(error).splitlines() or [""]
+            shown = hide_credentials(self.uri)
+            lines = str(error).replace(self.uri, shown).splitlines() or [""]
             raise ExportError(
-                f"{hide_credentials(self.uri)}: MLflow cannot write there ({type(error).__name__}: "
+                f"{shown}: MLflow cannot write there ({type(error).__name__}: "
                 f"{lines[0]}); correct that or name another store with --output, and export again"
             ) from error
 

@@ -10,6 +10,8 @@ import pytest
 from export_reader import export, identify, need, vary
 from planted_runs import LATEST, make_run, plant_ledger
 
+from bench.exports.mlflow_store import hide_credentials
+
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -137,9 +139,15 @@ def test_an_interrupted_export_is_finished(ledger: Path, store: str) -> None:
 def test_a_store_that_refuses_is_one_line(
     ledger: Path, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file that is no database, and credentials of a server that nobody answers for."""
+    """A file that is no database."""
     (tmp_path / "mlflow.db").write_text("no database" * 100)
 
     assert export("--ledger", ledger, "--format", "mlflow", "--output", store) == 2
     complaint = capsys.readouterr().err
     assert complaint.splitlines()[-1].startswith("bench: error: sqlite:///")
+
+
+def test_an_error_keeps_credentials_to_itself() -> None:
+    """What is shown of a URI is the place alone."""
+    assert hide_credentials("http://me:secret@host:5000/x") == "http://host:5000/x"
+    assert hide_credentials("sqlite:////tmp/a@b/mlflow.db") == "sqlite:////tmp/a@b/mlflow.db"
