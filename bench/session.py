@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,9 @@ from bench.campaign import Campaign, Plan
 from bench.challenges import DIGITS, FOLDER
 from bench.claims import Claims, Follower
 from bench.datasets import Dataset, find_images, load_dataset, split_for_tuning
-from bench.errors import EngineError, LedgerError, MnistMissingError
+from bench.errors import EngineError, LedgerError, MnistMissingError, RecipeError
 from bench.executors.processes import Collected, GivenUp, WorkerPool
+from bench.fitting import explain_misfit
 from bench.interruption import Interruption
 from bench.iterations import Iteration
 from bench.ledger import append_run, ledger_path, read_ledger
@@ -82,6 +83,19 @@ def open_dataset(
             )
         )
         return DIGITS, load_dataset(DIGITS, None)
+
+
+def check_recipes(iterations: Iterable[Iteration], dataset: Dataset) -> None:
+    """Find out before training whether every recipe can be carried out on the images.
+
+    Raises:
+        RecipeError: one cannot; the message names the iteration and the field.
+    """
+    images, side = len(dataset.training_images), dataset.training_images.shape[-1]
+    for iteration in iterations:
+        reason = explain_misfit(iteration.recipe, images=images, side=side)
+        if reason is not None:
+            raise RecipeError(f"{iteration.name}: {reason}; correct the recipe")
 
 
 def show_images(dataset: Dataset) -> dict[str, Pictures]:

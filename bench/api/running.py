@@ -141,7 +141,7 @@ def _open_session(
 ) -> Session:
     """Look at the network and load the dataset: here torch is imported."""
     from bench.executors.inspection import inspect_iteration
-    from bench.session import Session, choose_workers, open_dataset
+    from bench.session import Session, check_recipes, choose_workers, open_dataset
     from bench.training.devices import choose_device
 
     place = choose_device(device)
@@ -159,6 +159,7 @@ def _open_session(
     engines = {iteration.name: found.choice}
     workers = choose_workers(place, workers, engines)
     challenge, dataset = open_dataset(console, challenge, data, fallback=fallback)
+    check_recipes((found.iteration,), dataset)
     check_writable(ledger, challenge.name)
     return Session(
         iterations=(found.iteration,),

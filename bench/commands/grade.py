@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.challenges import title_dataset
 from bench.commands.grades import Looks, print_grades
-from bench.commands.options import challenge_option, choose_challenge, data_option
+from bench.commands.options import challenge_option, choose_challenge, data_option, find_models
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.errors import BenchError
@@ -178,7 +178,7 @@ def grade(
     claims = claims or find_claims_file(submissions)
     claimed = read_claims(claims) if claims is not None else ()
     listed = list_submissions(submissions, claimed)
-    find_recipe(recipe)
+    find_recipe(recipe, find_models())
     challenge, fallback = choose_challenge(dataset)
     places = Places(
         page=page or output / PAGE, table=table or output / TABLE, ledger=ledger or output / LEDGER

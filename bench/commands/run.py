@@ -175,6 +175,7 @@ def run(
     engines = {name: inspection.choice for name, inspection in found.items()}
     workers = sessions.choose_workers(place, workers, engines)
     challenge, data_found = sessions.open_dataset(console, challenge, data, fallback=fallback)
+    sessions.check_recipes(chosen, data_found)
     check_writable(folder, challenge.name)
     check_page_writable(find_page(page))
     if seeds is None and budget is None:

@@ -62,7 +62,7 @@ def find_iterations(
     _check_options(foreign, recipe, arguments)
     given = parse_arguments(arguments)
     found = [
-        _read(name, recipe, given, root or Path.cwd(), trains=trains)
+        _read(name, recipe, given, root or Path.cwd(), folder, trains=trains)
         if name in foreign
         else ours[name] or select_iterations((name,), folder)[0]
         for name in dict.fromkeys(names)
@@ -149,6 +149,7 @@ def _read(
     recipe: str | None,
     arguments: tuple[tuple[str, str], ...],
     root: Path,
+    folder: Path,
     *,
     trains: bool,
 ) -> Iteration:
@@ -156,7 +157,7 @@ def _read(
     source = find_source(name.path)
     try:
         network = choose_class(source.tree, name.network, str(name.path)).network
-        chosen = _choose_recipe(source, recipe, text) if recipe or trains else _NO_RECIPE
+        chosen = _choose_recipe(source, recipe, text, folder) if recipe or trains else _NO_RECIPE
         return Iteration(
             name=make_ledger_name(name.path, network, root),
             path=name.path.absolute(),
@@ -171,10 +172,10 @@ def _read(
         raise IterationError(f"{name.path}: {TOO_DEEP}") from error
 
 
-def _choose_recipe(source: Source, recipe: str | None, text: str) -> Recipe:
+def _choose_recipe(source: Source, recipe: str | None, text: str, folder: Path) -> Recipe:
     """Return the recipe that is named, else the file's own literal one."""
     if recipe is not None:
-        return find_recipe(recipe)
+        return find_recipe(recipe, folder)
     if any(name_assigned(node) == "RECIPE" for node in source.tree.body):
         own: Recipe = read_literal(source.tree, source.path, "RECIPE")
         return own

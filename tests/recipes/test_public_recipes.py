@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own convention)
+from planted_runs import LATEST
 from torch import Tensor, nn
 
 from bench.augmentation import augment, count_uniform
@@ -17,6 +18,7 @@ from bench.fitting import explain_misfit
 from bench.recipe_text import write_recipe
 from bench.recipes import parse_recipe
 from bench.records import Status
+from bench.session import check_recipes
 from bench.training import plain, stacked
 from bench.training.compositions import compose
 from bench.training.engines import choose_engine
@@ -311,6 +313,17 @@ def test_a_pipeline_that_changes_the_size_is_refused(
 ) -> None:
     recipe = dataclasses.replace(read(SGD_ONE_CYCLE), augmentation=Pipeline(pictures=transforms))
     assert message in (explain_misfit(recipe, images=100, side=28) or "")
+
+
+def test_a_misfit_is_told_before_anything_is_trained() -> None:
+    """With the name of the iteration, and no worker to fail first."""
+    wrong = dataclasses.replace(
+        LATEST.recipe, augmentation=Pipeline(pictures=(CenterCrop(size=22),))
+    )
+
+    check_recipes([LATEST], load_embedded_digits())
+    with pytest.raises(RecipeError, match="iteration_4: augmentation: images of 28 pixels"):
+        check_recipes([dataclasses.replace(LATEST, recipe=wrong)], load_embedded_digits())
 
 
 def test_the_momentum_of_every_step_is_torchs_schedulers(digits: Data) -> None:
