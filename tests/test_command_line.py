@@ -27,6 +27,7 @@ MNIST_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 EXPLAINED = {
+    "init": ["--iteration", "--pictures", "Overwrites nothing"],
     "run": [
         "--seeds", "--until-decided", "--time-budget", "--device", "--dataset", "--data",
         "--workers", "--epochs", "--ledger", "--page", "BENCH_DATA", "1,000,000", "130",
@@ -110,7 +111,7 @@ def test_an_unknown_command_lists_those_there_are(complain: Complain) -> None:
     """Whoever mistypes a command is told every command there is."""
     line = complain("jugde")
 
-    assert line.startswith("jugde: no such command; choose from run, ")
+    assert line.startswith("jugde: no such command; choose from init, run, ")
     assert all(command in line for command in COMMANDS)
 
 
