@@ -28,6 +28,7 @@ MNIST_FILES = (
 )
 EXPLAINED = {
     "recipe": ["ITERATION|FILE", "bench recipe iteration_4", "docs/recipes.md"],
+    "init": ["--iteration", "--pictures", "Overwrites nothing"],
     "run": [
         "--seeds", "--until-decided", "--time-budget", "--device", "--dataset", "--data",
         "--workers", "--epochs", "--ledger", "--page", "BENCH_DATA", "1,000,000", "130",
@@ -116,7 +117,7 @@ def test_an_unknown_command_lists_those_there_are(complain: Complain) -> None:
     """Whoever mistypes a command is told every command there is."""
     line = complain("jugde")
 
-    assert line.startswith("jugde: no such command; choose from run, ")
+    assert line.startswith("jugde: no such command; choose from init, run, ")
     assert all(command in line for command in COMMANDS)
 
 
