@@ -56,3 +56,8 @@ class Adaptation:
 
     least_batch: int = 1
     """Images that a training batch must have at least."""
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether images are brought to another shape before the network gets them."""
+        return self.flat or self.channels is not None or self.side is not None

@@ -68,6 +68,11 @@ class Iteration:
     origin: Origin | None = None
     adaptation: Adaptation | None = None
 
+    @property
+    def label(self) -> str:
+        """Return what errors call it: a model file as it was named, else the path."""
+        return self.origin.model if self.origin is not None else str(self.path)
+
 
 def list_iterations(folder: Path = MODELS) -> tuple[Iteration, ...]:
     """Return all iterations of a folder in the order of their numbers.

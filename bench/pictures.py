@@ -19,7 +19,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from bench.challenges import DIGITS_DIGEST, MNIST_DIGEST
+from bench.challenges import DIGITS_DIGEST, IDX, MNIST_DIGEST
+from bench.errors import DataError
+from bench.idx import read_idx_files, spread_classes
+from bench.records import Challenge
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -39,57 +42,99 @@ DIGITS_PIXELS = 64
 DIGITS_LARGEST_BYTES = 1 << 20
 """The table of scikit-learn is 265 kB, packed 58 kB."""
 
+MOST_SHOWN_SIDE = 64
+"""Pixels a side of a picture on the page, where it is shown with 56."""
+
 _MNIST_FILE = Path("MNIST", "raw", "t10k-images-idx3-ubyte")
 _DIGITS_FILE = Path("datasets", "data", "digits.csv.gz")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_HEADER = struct.pack(">2I5B", SIDE, SIDE, 8, 0, 0, 0, 0)  # 8 bits of grey, not interlaced
+_GREY, _COLOUR = 0, 2
+"""Colour types of PNG."""
+
 _INVERTED = bytes(range(255, -1, -1))
 
 Bytes = NDArray[np.uint8]
 
 
 class Pictures(Struct, frozen=True, kw_only=True):
-    """The validation images of a dataset: a byte a pixel, 28 x 28 of them an image, ink is 255."""
+    """The validation images of a dataset: a byte a pixel and channel, channels last.
+
+    Where there is `ink`, 255 is the ink of a pen; else what is bright is shown bright.
+    """
 
     pixels: bytes
+    side: int = SIDE
+    channels: int = 1
+    ink: bool = True
 
     def __len__(self) -> int:
-        return len(self.pixels) // PIXELS
+        return len(self.pixels) // self._bytes_each
+
+    @property
+    def _bytes_each(self) -> int:
+        return self.channels * self.side**2
 
     def encode_png(self, index: int) -> bytes:
-        """Return an image as a greyscale PNG, dark ink on white: the same bytes on every machine.
+        """Return an image as a PNG, ink dark on white: the same bytes on every machine.
 
         Raises:
             IndexError: the dataset has no such image.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"image {index} of {len(self)}")
-        ink = self.pixels[index * PIXELS : (index + 1) * PIXELS].translate(_INVERTED)
+        each, line = self._bytes_each, self.channels * self.side
+        shown = self.pixels[index * each : (index + 1) * each]
+        shown = shown.translate(_INVERTED) if self.ink else shown
         no_filter = b"\0"  # which stands before each line
-        lines = [no_filter + ink[start : start + SIDE] for start in range(0, PIXELS, SIDE)]
+        lines = [no_filter + shown[start : start + line] for start in range(0, each, line)]
+        kind = _GREY if self.channels == 1 else _COLOUR
+        header = struct.pack(">2I5B", self.side, self.side, 8, kind, 0, 0, 0)  # not interlaced
         return _PNG_SIGNATURE + b"".join(
             (
-                _encode_chunk(b"IHDR", _PNG_HEADER),
+                _encode_chunk(b"IHDR", header),
                 _encode_chunk(b"IDAT", _store(b"".join(lines))),
                 _encode_chunk(b"IEND", b""),
             )
         )
 
 
-def load_pictures(dataset: str, folder: Path | None) -> Pictures | None:
+def shrink(images: Bytes, *, ink: bool) -> Pictures:
+    """Return images (N, S, S) or (N, S, S, 3) as pictures; of large ones only every nth pixel."""
+    step = -(-images.shape[1] // MOST_SHOWN_SIDE)
+    shown = np.ascontiguousarray(images[:, ::step, ::step])
+    channels = 1 if images.ndim == 3 else 3
+    return Pictures(pixels=shown.tobytes(), side=shown.shape[1], channels=channels, ink=ink)
+
+
+def load_pictures(
+    dataset: str, folder: Path | None, challenge: Challenge | None = None
+) -> Pictures | None:
     """Return the images of a dataset known by its digest, `None` where they are not to be had.
 
     MNIST is looked for in `folder`, else in `BENCH_DATA`, else in `./data`, and never downloaded;
-    scikit-learn's digits where it is installed. A file that is torn or altered is as good as none.
+    scikit-learn's digits where it is installed. Of a challenge on files like MNIST's they are those
+    in `folder`, and nowhere else. A file that is torn or altered is as good as none.
     """
     try:
+        if challenge is not None and challenge.dataset == IDX:
+            return _load_alike(dataset, folder, challenge) if folder is not None else None
         if dataset == MNIST_DIGEST:
             return _load_mnist(folder or Path(os.environ.get("BENCH_DATA") or "data"))
         if dataset == DIGITS_DIGEST:
             return _load_digits()
-    except (OSError, EOFError, zlib.error, ValueError, ImportError):
+    except (OSError, EOFError, zlib.error, ValueError, ImportError, DataError):
         return None
     return None
+
+
+def _load_alike(dataset: str, folder: Path, challenge: Challenge) -> Pictures | None:
+    """Read files like MNIST's, and hold them against the digest that bench/datasets gives them."""
+    images, labels, *validation = read_idx_files(
+        folder, side=challenge.side, classes=len(challenge.classes)
+    )
+    order = spread_classes(labels)
+    digest = _digest_arrays(images[order], labels[order], *validation)
+    return shrink(validation[0], ink=True) if digest == dataset else None
 
 
 def _load_mnist(folder: Path) -> Pictures | None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from bench.campaign import Campaign, Plan
-from bench.challenges import DIGITS
+from bench.challenges import DIGITS, FOLDER
 from bench.claims import Claims, Follower
 from bench.datasets import Dataset, find_images, load_dataset, split_for_tuning
 from bench.errors import EngineError, LedgerError, MnistMissingError
@@ -21,6 +21,7 @@ from bench.executors.processes import Collected, GivenUp, WorkerPool
 from bench.interruption import Interruption
 from bench.iterations import Iteration
 from bench.ledger import append_run, ledger_path, read_ledger
+from bench.pictures import Pictures, shrink
 from bench.progress import Progress
 from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Cost, Run
 from bench.settings import load_settings
@@ -81,6 +82,13 @@ def open_dataset(
             )
         )
         return DIGITS, load_dataset(DIGITS, None)
+
+
+def show_images(dataset: Dataset) -> dict[str, Pictures]:
+    """Return the validation images for the page, by their digest."""
+    images = dataset.validation_images
+    pixels = (images if images.dim() == 3 else images.permute(0, 2, 3, 1)).numpy()
+    return {dataset.digest: shrink(pixels, ink=dataset.name != FOLDER)}
 
 
 def _base(challenge: Challenge) -> Path:

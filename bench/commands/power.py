@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import click
 
+from bench.commands.challenges import challenge_option, choose_challenge
 from bench.errors import SettingsError
 from bench.figures import format_count, format_percent
 from bench.power import Power, compute_power
@@ -31,9 +32,12 @@ _SHARE = re.compile(r"\d?\.\d{1,9}|[01]")
     "--pass-rate", help="True share of all seeds that hold.  [default: a table of several]"
 )
 @click.option(
-    "--reliability", default="0.9", show_default=True, help="Share that is asked for (q)."
+    "--reliability", help="Share that is asked for (q).  [default: the challenge's, 0.9 on MNIST]"
 )
-@click.option("--confidence", default="0.95", show_default=True, help="Confidence of a verdict.")
+@click.option(
+    "--confidence", help="Confidence of a verdict.  [default: the challenge's, 0.95 on MNIST]"
+)
+@challenge_option
 @click.option(
     "--max-seeds",
     type=click.IntRange(1, MOST_SEEDS),
@@ -41,7 +45,13 @@ _SHARE = re.compile(r"\d?\.\d{1,9}|[01]")
     show_default=True,
     help="Seeds after which one would give up.",
 )
-def command(pass_rate: str | None, reliability: str, confidence: str, max_seeds: int) -> None:
+def command(
+    pass_rate: str | None,
+    reliability: str | None,
+    confidence: str | None,
+    dataset: str,
+    max_seeds: int,
+) -> None:
     """Say how many seeds a verdict will take, before any is trained.
 
     Computed exactly by the rule itself, read after every seed, for a network of which a share p of
@@ -63,11 +73,9 @@ def command(pass_rate: str | None, reliability: str, confidence: str, max_seeds:
     \b
     bench power --pass-rate 0.93 --max-seeds 2000   another share, and more patience
     """  # noqa: D301
-    q = _parse_share("--reliability", reliability)
-    level = _parse_share("--confidence", confidence)
-    for name, share in (("--reliability", q), ("--confidence", level)):
-        if share in (0, 1):
-            raise SettingsError(f"{name} {float(share):g}: must lie between 0 and 1, as 0.9 does")
+    challenge = choose_challenge(dataset)[0]
+    q = _choose_share("--reliability", reliability, challenge.reliability)
+    level = _choose_share("--confidence", confidence, challenge.confidence)
     rates = PASS_RATES if pass_rate is None else (pass_rate,)
     powers = [
         compute_power(
@@ -109,6 +117,14 @@ def _list_cells(power: Power) -> tuple[str, ...]:
 
 def _write_seeds(seeds: int | None, most: int) -> str:
     return f"> {format_count(most)}" if seeds is None else format_count(seeds)
+
+
+def _choose_share(name: str, text: str | None, default: Fraction) -> Fraction:
+    """Return a share strictly between 0 and 1: as given, else the challenge's."""
+    share = default if text is None else _parse_share(name, text)
+    if share in (0, 1):
+        raise SettingsError(f"{name} {float(share):g}: must lie between 0 and 1, as 0.9 does")
+    return share
 
 
 def _parse_share(name: str, text: str) -> Fraction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -40,8 +40,8 @@ page_option = click.option(
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of MNIST, to show the digits that most seeds get wrong; nothing is downloaded.  "
-    "[default: BENCH_DATA, else ./data]",
+    help="Folder of the images (MNIST, or files like it), to show those that most seeds get wrong; "
+    "nothing is downloaded.  [default: BENCH_DATA, else ./data, of MNIST alone]",
 )
 def command(
     iterations: tuple[str, ...],
@@ -76,21 +76,27 @@ def write_report(
     page: Path | None,
     data: Path | None = None,
     iterations: Sequence[Iteration] | None = None,
+    at_hand: Mapping[str, Pictures] | None = None,
 ) -> Path:
-    """Judge iterations, by default all, by the ledger, write the page and return its path."""
+    """Judge iterations, by default all, by the ledger, write the page and return its path.
+
+    `at_hand` are images by the digest of their dataset, where they were opened before.
+    """
     path = find_page(page)
     iterations = list_iterations(find_models()) if iterations is None else iterations
     verdicts: list[Verdict] = []
     for iteration in iterations:
         selection = read_selection(ledger, challenge, iteration)
         verdicts += judge_all(selection, iteration, challenge)
-    pictures = find_pictures(verdicts, data)
+    pictures = {**find_pictures(verdicts, data, challenge), **(at_hand or {})}
     write_page(path, render_page(verdicts, iterations, challenge, pictures))
     return path
 
 
-def find_pictures(verdicts: Iterable[Verdict], data: Path | None) -> dict[str, Pictures]:
+def find_pictures(
+    verdicts: Iterable[Verdict], data: Path | None, challenge: Challenge
+) -> dict[str, Pictures]:
     """Return the validation images that are at hand, by the digest of their dataset."""
     digests = {verdict.evidence.dataset for verdict in verdicts if verdict.evidence}
-    found = {digest: load_pictures(digest, data) for digest in digests}
+    found = {digest: load_pictures(digest, data, challenge) for digest in digests}
     return {digest: pictures for digest, pictures in found.items() if pictures is not None}

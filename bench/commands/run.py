@@ -30,6 +30,7 @@ from bench.foreign import change_epochs, write_words
 from bench.interruption import EXIT_CODE, Interruption
 from bench.iterations import Iteration
 from bench.ledger import check_writable
+from bench.pictures import Pictures
 from bench.progress import Progress
 from bench.records import Challenge
 from bench.report.commands import dataset_option
@@ -196,7 +197,8 @@ def run(
     outcome = _train(console, session, campaign, interruption)
     outcome.given_up[:0] = refused
     _conclude(console, campaign, outcome, interrupted=interruption.requested)
-    _report(console, folder, challenge, page, data, outcome, named)
+    shown = sessions.show_images(data_found)
+    _report(console, folder, challenge, page, data, outcome, named, shown)
     if (failure := _describe_failure(outcome)) is not None:
         raise BenchError(failure)
     return EXIT_CODE if interruption.requested else 0
@@ -294,6 +296,7 @@ def _report(
     data: Path | None,
     outcome: Outcome,
     named: tuple[Iteration, ...],
+    shown: dict[str, Pictures],
 ) -> None:
     """Write the page; when it fails after something else did, what came first is the error.
 
@@ -301,7 +304,9 @@ def _report(
     """
     foreign = any(iteration.origin is not None for iteration in named)
     try:
-        path = write_report(ledger, challenge, page, data, named if foreign else None)
+        path = write_report(
+            ledger, challenge, page, data, named if foreign else None, at_hand=shown
+        )
     except BenchError as error:
         if _describe_failure(outcome) is None:
             raise

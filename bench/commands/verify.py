@@ -44,7 +44,7 @@ from bench.commands.terminal import make_console
 from bench.errors import LedgerError, SettingsError
 from bench.executors.startup import start_early
 from bench.figures import make_printable
-from bench.foreign import change_epochs
+from bench.foreign import SUFFIXES, change_epochs
 from bench.iterations import Iteration, list_iterations
 from bench.ledger import ledger_path, read_ledger
 from bench.records import FIRST_TUNING_SEED, Challenge, Run
@@ -134,7 +134,7 @@ def command(
     bench verify drilldown-bundle.zip --sample 3 --execute
     """  # noqa: D301
     drawn = secrets.randbits(32) if random_seed is None else random_seed
-    bundles = [name for name in iterations if is_bundle(name)]
+    bundles = [name for name in iterations if is_bundle(name) and not name.endswith(SUFFIXES)]
     if not bundles:
         if execute:
             raise SettingsError("--execute: only a bundle's files need it; leave it out")

@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.challenges import TRAINING, VALIDATION
 from bench.datasets.dataset import Dataset, make_dataset
 from bench.errors import DataError
-from bench.idx import read_idx_files
+from bench.idx import read_idx_files, spread_classes
 from bench.limits import MOST_DATASET_BYTES, MOST_PICTURE_BYTES, MOST_PICTURE_PIXELS
 from bench.records import MOST_IMAGES_AN_EPOCH, Challenge
 from bench.vision import datasets as vision_datasets
@@ -58,21 +58,6 @@ def load_picture_folder(challenge: Challenge, folder: Path) -> Dataset:
     order = spread_classes(np.array([label for _, label in training], dtype=np.uint8))
     parts = ([training[place] for place in order], validation)
     return _make(challenge, folder, [t for part in parts for t in _decode(part, challenge)])
-
-
-def spread_classes(labels: NDArray[np.uint8]) -> list[int]:
-    """Return an order in which every part has its share of every class, as far as it goes.
-
-    The last sixth of the training images is what tuning is scored on: pictures in the order of
-    their folders would leave it one class.
-    """
-    of = {label: np.flatnonzero(labels == label).tolist() for label in np.unique(labels).tolist()}
-    placed = [
-        ((2 * place + 1) / (2 * len(members)), label, member)
-        for label, members in of.items()
-        for place, member in enumerate(members)
-    ]
-    return [member for _, _, member in sorted(placed)]
 
 
 def _make(challenge: Challenge, folder: Path, tensors: list[Tensor]) -> Dataset:

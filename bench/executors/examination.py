@@ -20,10 +20,11 @@ from bench.errors import IterationError
 from bench.executors.probes import BATCHES, find_adaptation, make_images, note_scores
 from bench.foreign.candidates import choose_class
 from bench.foreign.extraction import extract_class, works_when_imported
-from bench.foreign.sources import Source, find_source, list_local_names
+from bench.foreign.sources import Source, find_source, list_local_names, read_local_modules
 from bench.iterations import Iteration
 from bench.training.adapting import adapt
 from bench.training.loading import build_class, load_class
+from bench.training.runs import AdaptedBuilder
 
 _LONGEST_REASON = 300
 _NAMED = 5
@@ -66,7 +67,7 @@ def examine(
                 break
     reasons = list(dict.fromkeys(map(explain, failures)))
     raise IterationError(
-        f"{iteration.path}: cannot be run ({'; '.join(reasons[:2])}){_advise(failures)}"
+        f"{iteration.label}: cannot be run ({'; '.join(reasons[:2])}){_advise(failures)}"
     ) from failures[0]
 
 
@@ -118,7 +119,7 @@ def _try_way(iteration: Iteration, base: Adaptation, source: Source) -> Examined
         *source.notes,
         *choose_class(source.tree, iteration.network, str(iteration.path)).notes,
         *_note_loading(source, base, iteration.network),
-        *_note_weights(iteration, base, network, seeded),
+        *_note_weights(iteration, adaptation, seeded),
         *notes,
         *note_scores(adaptation, cross_entropy=entropy),
         *_note_unreached(network, adaptation),
@@ -139,15 +140,17 @@ def _check_arguments(iteration: Iteration, made: Callable[..., object]) -> None:
     given = {name for name, _ in iteration.arguments}
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     lacking = [p.name for p in named if p.default is p.empty and p.name not in given]
-    model = iteration.origin.model if iteration.origin else iteration.path
     if lacking:
         options = " ".join(f"--argument {name}=VALUE" for name in lacking)
-        raise IterationError(f"{model}: its constructor needs {', '.join(lacking)}; add {options}")
+        raise IterationError(
+            f"{iteration.label}: its constructor needs {', '.join(lacking)}; add {options}"
+        )
     unknown = sorted(given - {p.name for p in named})
     if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters):
         takes = ", ".join(p.name for p in named) or "nothing"
         raise IterationError(
-            f"{model}: --argument {unknown[0]}: its constructor takes {takes}; correct the name"
+            f"{iteration.label}: --argument {unknown[0]}: its constructor takes {takes}; "
+            "correct the name"
         )
 
 
@@ -185,7 +188,8 @@ def _note_loading(source: Source, base: Adaptation, network: str) -> list[str]:
 def _list_absent(source: Source) -> Iterator[str]:
     """Yield the modules that a file imports and that are not installed."""
     local = list_local_names(source)
-    for node in ast.walk(source.tree):
+    trees = [source.tree, *(tree for _, tree in read_local_modules(source))]
+    for node in (node for tree in trees for node in ast.walk(tree)):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:
             names = [node.module]
@@ -201,33 +205,37 @@ def _is_installed(name: str) -> bool:
         return False
 
 
-def _note_weights(
-    iteration: Iteration, base: Adaptation, network: nn.Module, seeded: list[str]
-) -> list[str]:
+def _note_weights(iteration: Iteration, adaptation: Adaptation, seeded: list[str]) -> list[str]:
     """Compare networks of one seed and of two.
 
     Raises:
         IterationError: two of one seed differ, so that no run could be repeated.
     """
-    if not any(parameter.numel() for parameter in network.parameters()):
-        raise IterationError(f"{iteration.path}: {iteration.network} has no parameters to train")
-    if not _are_equal(network, _build(iteration, base, seed=0)):
+    network = _build_adapted(iteration, adaptation, seed=0)
+    if not any(each.numel() for each in network.parameters()):
+        raise IterationError(f"{iteration.label}: {iteration.network} has no parameters to train")
+    if not _are_equal(network, _build_adapted(iteration, adaptation, seed=0)):
         raise IterationError(
-            f"{iteration.path}: two networks from one seed differ, so that no run could be "
+            f"{iteration.label}: two networks from one seed differ, so that no run could be "
             "repeated; draw random numbers from torch's own generator"
         )
     notes = []
     if seeded:
         notes.append("its constructor seeds torch, which has no effect: each run has its own seed")
-    if _are_equal(network, _build(iteration, base, seed=1)):
+    if _are_equal(network, _build_adapted(iteration, adaptation, seed=1)):
         notes.append("every seed starts from the same weights: only order and augmentation differ")
     return notes
 
 
+def _build_adapted(iteration: Iteration, adaptation: Adaptation, *, seed: int) -> nn.Module:
+    """Return a network as a run of a seed starts with it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AdaptedBuilder(_with(iteration, adaptation))()
+
+
 def _are_equal(first: nn.Module, second: nn.Module) -> bool:
     ones, others = list(first.parameters()), list(second.parameters())
-    if any(nn.parameter.is_lazy(each) for each in ones):
-        return [type(each) for each in ones] == [type(each) for each in others]
     return len(ones) == len(others) and all(map(torch.equal, ones, others))
 
 

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -23,7 +24,7 @@ from msgspec import Struct
 from bench.cost import INPUT_SHAPE
 from bench.errors import BenchError, IterationError
 from bench.executors.examination import examine, explain
-from bench.executors.startup import choose_context
+from bench.executors.startup import choose_context, start_early
 from bench.figures import format_count
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
@@ -93,6 +94,7 @@ def inspect_iteration(
             network does not do for such images.
         EngineError: an engine or a block that is asked for does not do for the iteration.
     """
+    start_early()
     context: BaseContext = choose_context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(  # type: ignore[attr-defined]
@@ -129,14 +131,14 @@ def _receive(pipe: Connection, iteration: Iteration, limit_seconds: float | None
     while True:
         if not pipe.poll(None if end is None else max(0.0, end - time.monotonic())):
             raise IterationError(
-                f"{iteration.path}: importing, building and counting it takes longer than "
+                f"{iteration.label}: importing, building and counting it takes longer than "
                 f"{limit_seconds:g} seconds; correct it, it may loop for ever{warned}"
             )
         try:
             answer = pipe.recv()
         except EOFError:
             raise IterationError(
-                f"{iteration.path}: ended its process while it was imported or built; correct it"
+                f"{iteration.label}: ended its process while it was imported or built; correct it"
                 f"{warned}"
             ) from None
         if isinstance(answer, BenchError):
@@ -171,14 +173,27 @@ def _inspect(
                 device=device,
                 shape=shape,
             )
+            choice = _excuse(choice, looked.iteration)
             pipe.send(_Done(choice=choice, notes=(*output.describe(), *_describe_files(folder))))
         except BenchError as error:
             pipe.send(error)
         except BaseException as error:
             pipe.send(
-                IterationError(f"{iteration.path}: cannot be run ({explain(error)}); correct it")
+                IterationError(f"{iteration.label}: cannot be run ({explain(error)}); correct it")
             )
         os.chdir("/")
+
+
+def _excuse(choice: EngineChoice, iteration: Iteration) -> EngineChoice:
+    """Say why a network is trained by the engine it is, where that is how it is fed or read."""
+    adaptation = iteration.adaptation
+    if choice.notice is None or adaptation is None or not adaptation.changes_images:
+        return choice
+    notice = (
+        f"{iteration.name} trains with the {choice.engine} engine: the faster one takes no network "
+        "whose images are changed for it"
+    )
+    return replace(choice, notice=notice)
 
 
 def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) -> _Looked:
@@ -219,7 +234,9 @@ class _Output:
         self._thread.join(timeout=1.0)  # longer only where a process it started prints on
         if not self._count:
             return ()
-        return (f"printed {format_count(self._count)} bytes, which are not shown",)
+        return (
+            f"printed {format_count(self._count)} bytes while it was tried, which are not shown",
+        )
 
     def _drain(self) -> None:
         while data := os.read(self._reader, 1 << 16):

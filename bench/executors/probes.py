@@ -41,14 +41,13 @@ def find_adaptation(
             adaptation = replace(candidate, element=reading.element, reshaped=reading.reshaped)
             return _complete(network, adaptation, _note_input(candidate, base))
         problems.append(reading)
-    model = iteration.origin.model if iteration.origin else iteration.path
     if problems:
-        raise IterationError(f"{model}: {problems[0]}")
+        raise IterationError(f"{iteration.label}: {problems[0]}")
     batch = _find_only_batch(iteration, network, base)
     if batch is not None:
         raise IterationError(
-            f"{model}: works with batches of {batch} images only: a batch size is written into it "
-            "(view()?); write x.size(0) in its place"
+            f"{iteration.label}: works with batches of {batch} images only: a batch size is "
+            "written into it (view()?); write x.size(0) in its place"
         )
     raise failures[0]
 
@@ -84,10 +83,11 @@ def run(
 ) -> Any:
     """Return what a copy of a network gives for some images, by default in evaluation mode."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         adapted = adapt(copy.deepcopy(network), adaptation)
         if not adaptation.contiguous:
             adapted.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        torch.manual_seed(seed)
         return adapted.train(training)(make_images(adaptation, count))
 
 
@@ -121,10 +121,8 @@ def _complete(
     network: nn.Module, adaptation: Adaptation, notes: list[str]
 ) -> tuple[Adaptation, list[str]]:
     """Complete an adaptation by what a network returns of one image, and in training."""
-    first = run(network, adaptation, BATCHES[0])
-    if isinstance(first, tuple | list | dict):
-        which = adaptation.element if isinstance(first, dict) else f"number {adaptation.element}"
-        notes.append(f"returns {len(first)} values: {which} is taken for the class scores")
+    adaptation, several = _find_element(network, adaptation)
+    notes += several
     adaptation, single = _try_single(network, adaptation)
     notes += single
     evaluated = _run_to_scores(network, adaptation)
@@ -140,11 +138,29 @@ def _complete(
         notes.append("takes the softmax of a softmax, which flattens its gradients")
     if not torch.equal(evaluated, again):
         notes.append(
-            "is random in evaluation too: F.dropout drops unless it is given training=self.training"
+            "is random in evaluation too: F.dropout drops unless it is given "
+            "training=self.training, and so does a layer that forward makes anew"
         )
     if adaptation.evaluation == "class scores" and bool(((evaluated > 0) & (evaluated < 1)).all()):
         notes.append("returns numbers between 0 and 1 that are no probabilities: a sigmoid?")
     return adaptation, notes
+
+
+def _find_element(network: nn.Module, adaptation: Adaptation) -> tuple[Adaptation, list[str]]:
+    """See whether a network returns several values, be it in training alone."""
+    raw = replace(adaptation, element=None, reshaped=False)
+    for training in (False, True):
+        output = run(network, raw, BATCHES[0], training=training)
+        if isinstance(output, tuple | list | dict):
+            element = adaptation.element
+            if element is None:
+                reading = read_outputs([output], BATCHES[:1], adaptation.classes)
+                element = reading.element if isinstance(reading, Reading) else 0
+            which = element if isinstance(output, dict) else f"number {element}"
+            when = " in training" if training else ""
+            note = f"returns {len(output)} values{when}: {which} is taken for the class scores"
+            return replace(adaptation, element=element), [note]
+    return adaptation, []
 
 
 def _run_to_scores(

@@ -24,7 +24,7 @@ import torch
 from msgspec import Struct
 
 from bench.errors import BenchError, IterationError
-from bench.executors.startup import choose_context
+from bench.executors.startup import choose_context, start_early
 from bench.figures import format_seconds
 from bench.foreign import change_epochs
 from bench.interruption import SIGNALS
@@ -95,6 +95,7 @@ class WorkerPool:
         self._scratch = tempfile.TemporaryDirectory(
             prefix="bench-workers-", ignore_cleanup_errors=True
         )
+        start_early()
         self._context = choose_context()
         self._units: dict[Future[list[Run]], Unit] = {}
         self._heard: dict[tuple[str, int], float] = {}
@@ -311,7 +312,7 @@ class _Worker:
         now = change_epochs(iteration, epochs=iteration.recipe.epochs)
         if now.fingerprint != iteration.fingerprint:
             raise IterationError(
-                f"{iteration.path}: changed since the command was started; start it again"
+                f"{iteration.label}: changed since the command was started; start it again"
             )
         self._known.add(iteration.name)
 

@@ -70,10 +70,14 @@ def _note_others(classes: list[ast.ClassDef], network: str) -> tuple[str, ...]:
 
 
 def _find_networks(classes: list[ast.ClassDef]) -> list[str]:
-    """Return the names of the classes that extend a module of torch, directly or not."""
+    """Return the names of the classes that extend a module of torch, directly or not.
+
+    So does a class with a `forward` whose base nobody knows, of another file.
+    """
     networks: dict[str, None] = {}
     for node in classes:
-        if any(_is_network(base, networks) for base in node.bases):
+        forward = any(isinstance(n, ast.FunctionDef) and n.name == "forward" for n in node.body)
+        if (node.bases and forward) or any(_is_network(base, networks) for base in node.bases):
             networks[node.name] = None
     return list(networks)
 

@@ -8,6 +8,7 @@ import io
 import sys
 import tokenize
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +116,18 @@ def digest_sources(source: Source, drop: frozenset[str]) -> dict[str, object]:
         except (SyntaxError, ValueError):  # it may never be imported; if it is, it is an error
             sources[place] = hashlib.sha256(content).hexdigest()
     return sources
+
+
+def read_local_modules(source: Source) -> Iterator[tuple[str, ast.Module]]:
+    """Yield the modules beside a model that it imports, with their syntax trees, if they have one.
+
+    Raises:
+        OSError: one of them cannot be read.
+        IterationError: there are too many.
+    """
+    for place, file in list_local_modules(source).items():
+        with suppress(IterationError):
+            yield place, parse_file(file, source.folders[-1])
 
 
 def list_local_modules(source: Source) -> dict[str, Path]:

@@ -66,7 +66,7 @@ class _Before:
     @property
     def needed(self) -> bool:
         a = self.adaptation
-        return a.contiguous or a.flat or a.channels is not None or a.side is not None
+        return a.contiguous or a.changes_images
 
     def __call__(self, _network: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
         images, wanted = inputs[0], self.adaptation

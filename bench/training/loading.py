@@ -57,7 +57,7 @@ def build_class(
         seeded += noted
     if not isinstance(network, nn.Module):
         raise IterationError(
-            f"{iteration.path}: {iteration.network} gives a {type(network).__name__}, no network; "
+            f"{iteration.label}: {iteration.network} gives a {type(network).__name__}, no network; "
             "name a class that extends nn.Module"
         )
     return network

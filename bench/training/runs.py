@@ -138,7 +138,7 @@ class AdaptedBuilder:
         """Execute the file and return a network; torch's generator decides its weights."""
         adaptation = self.iteration.adaptation
         if adaptation is None:
-            raise IterationError(f"{self.iteration.path}: not inspected; inspect it first")
+            raise IterationError(f"{self.iteration.label}: not inspected; inspect it first")
         network = build_class(
             self.iteration, extracted=adaptation.extracted, stand_ins=adaptation.stand_ins
         )
@@ -172,7 +172,7 @@ def _check_batches(iteration: Iteration, images: int) -> None:
     last = images % batch or batch
     if last < least:
         raise IterationError(
-            f"{iteration.path}: cannot be trained on a single image (batch normalisation of 1 x 1 "
+            f"{iteration.label}: cannot be trained on a single image (batch normalisation of 1 x 1 "
             f"maps has nothing to compare it with), and {images:,} images in batches of {batch} "
             "leave one at the end of each epoch; take a recipe with another batch size"
         )
@@ -186,7 +186,7 @@ def _load_module(iteration: Iteration) -> ModuleType:
         return loaded
     spec = importlib.util.spec_from_file_location(name, iteration.path)
     if spec is None or spec.loader is None:
-        raise IterationError(f"{iteration.path}: cannot be imported; is it a Python file?")
+        raise IterationError(f"{iteration.label}: cannot be imported; is it a Python file?")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -194,7 +194,7 @@ def _load_module(iteration: Iteration) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         reason = "calls sys.exit" if isinstance(error, SystemExit) else error
-        raise IterationError(f"{iteration.path}: cannot be run ({reason}); correct it") from error
+        raise IterationError(f"{iteration.label}: cannot be run ({reason}); correct it") from error
     return module
 
 

@@ -28,8 +28,8 @@ from PIL import Image
 
 from bench.challenges import DATASETS, MNIST
 from bench.datasets import find_images, load_dataset, published, split_for_tuning
-from bench.datasets.own import spread_classes
 from bench.errors import DataError
+from bench.idx import spread_classes
 from bench.records import Challenge
 from bench.vision import datasets as vision_datasets
 

@@ -1,0 +1,3 @@
+from several import Small
+
+model = Small()
