@@ -10,8 +10,6 @@ from bench.figures import make_printable
 
 def print_structure(console: Console, structure: Structure) -> None:
     """Print one fact a line."""
-    for sentence in explain(structure):
-        console.print(
-            f"- {make_printable(sentence)}", highlight=False, markup=False, soft_wrap=True
-        )
+    for sentence in map(make_printable, explain(structure)):
+        console.print(f"- {sentence}", highlight=False, markup=False, soft_wrap=True)
     console.print()
