@@ -217,10 +217,10 @@ class _Watch(TorchFunctionMode):
         self.follow(images, Lineage(side=self.input_side, layout="map").reshape(images.shape))
 
     def finish(self, scores: object) -> None:
-        """Note the lineage of what the network returns."""
+        """Note the lineage of what the network returns; of several tensors, of the scores."""
         found = [self._lines[id(t)][1] for t in _tensors(scores) if id(t) in self._lines]
-        if found:
-            self.scores = join(found)
+        if found:  # not of the features beside them, which have positions or fewer layers
+            self.scores = min(found, key=lambda line: (line.positions, -line.depth))
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Carry out an operation, and follow what comes of the images."""

@@ -394,6 +394,19 @@ def test_an_image_that_comes_as_a_vector_has_its_sides_all_the_same():
     assert (structure.input_side, structure.receptive_field) == ((28, 28), (28, 28))
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_scores_are_told_from_the_features_beside_them(place: int):
+    """Some networks return both, in either order."""
+
+    def score(net: nn.Module, images: Tensor) -> tuple[Tensor, ...]:
+        maps = net.conv(images)
+        return (maps.mean((2, 3)), maps)[:: 1 if place == 0 else -1]
+
+    structure = describe_structure(Written(score, conv=nn.Conv2d(1, 10, 3)))
+
+    assert (structure.head, structure.local_field) == ("global average pooling", (3, 3))
+
+
 def test_a_network_that_cannot_score_raises_its_own_error():
     """It is for the caller to say what that means."""
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):

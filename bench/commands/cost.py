@@ -11,6 +11,7 @@ from bench.commands.options import (
     challenge_option,
     choose_challenge,
 )
+from bench.commands.structures import print_structure
 from bench.commands.terminal import make_console
 from bench.executors.startup import start_early
 from bench.figures import format_count
@@ -28,7 +29,8 @@ def command(
 
     Executes the iterations' files, each in a process of its own. Counted by fvcore on an eval-mode
     copy; 1 MAC = 2 FLOPs. Operators without a formula are listed as uncounted. The receptive field
-    is in input pixels. A challenge decides the size of the image.
+    is in input pixels. A challenge decides the size of the image. Below stands what instructors
+    mark: normalisation, dropout, head, receptive field with branches and functions, usual mistakes.
 
     \b
     bench cost              all iterations
@@ -58,6 +60,8 @@ def command(
                 f"{iteration.name}: {note}", highlight=False, markup=False, soft_wrap=True
             )
         _print_cost(console, iteration.name, found.cost)
+        if found.structure is not None:
+            print_structure(console, found.structure)
 
 
 def _print_cost(console: Console, name: str, cost: Cost) -> None:

@@ -105,7 +105,7 @@ def make_ledger_name(path: Path, network: str, root: Path) -> str:
 def write_words(iteration: Iteration) -> str:
     """Return what a command names an iteration by: of a model file with recipe and arguments."""
     if iteration.origin is None:
-        return iteration.name
+        return shlex.quote(iteration.name)
     words = [iteration.origin.model]
     if iteration.origin.recipe is not None:
         words += ["--recipe", iteration.origin.recipe]
