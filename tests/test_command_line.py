@@ -45,7 +45,11 @@ EXPLAINED = {
     ],
     "compare": ["ITERATION ITERATION", "last 3 epochs", "Welch", "decide nothing", "--format"],
     "power": ["--pass-rate", "--reliability", "--confidence", "--max-seeds", "90 % after"],
-    "gate": ["Exit 0", "1 FAILS", "3 UNDECIDED", "stale", "2 usage", "require", "--ledger"],
+    "budget": ["exit 1", "no training", "executes", "gate requires"],
+    "gate": [
+        "Exit 0", "1 FAILS", "3 UNDECIDED", "stale", "2 usage", "require", "--ledger", "--against",
+        "--margin", "0.05", "--junit", "--json", "--badge", "GitHub",
+    ],
     "report": ["--page", "--ledger", "no torch"],
     "grade": [
         "--budget", "--claims", "--recipe", "--challenge", "--seeds", "--ledger", "--output", "130",
