@@ -293,6 +293,32 @@ def test_a_notebook_must_define_what_a_network_needs(notebook: Any) -> None:
         find_iteration(notebook.Net, RECIPE, None)
 
 
+def test_a_function_may_build_a_class_called_network(notebook: Any) -> None:
+    """The class around it takes another name, and does not build itself."""
+    cell = NETWORK.replace("Net(", "Network(") + "\n\ndef make():\n    return Network()\n"
+    notebook.In[2] = cell
+    exec(cell, vars(notebook))  # noqa: S102
+
+    iteration = find_iteration(notebook.make, RECIPE, None)
+
+    assert iteration.network == "Network_"
+    built: dict[str, Any] = {}
+    exec(iteration.path.read_text(), built)  # noqa: S102
+    assert type(built["Network_"]().network).__name__ == "Network"
+
+
+def test_modules_beside_a_notebook_are_refused(
+    notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No fingerprint of cells would tell that such a module has changed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "layers.py").write_text("WIDTH = 8\n")
+    notebook.In[2] = NETWORK.replace("WIDTH = 8", "from layers import WIDTH")
+
+    with pytest.raises(IterationError, match=r"Net: needs modules of its own \(layers.py\)"):
+        find_iteration(notebook.Net, RECIPE, None)
+
+
 def make_local() -> type:
     """Return a class that only this function can name."""
 

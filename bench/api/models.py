@@ -8,7 +8,6 @@ were executed, with all that it refers to, and kept as a file in the cache folde
 from __future__ import annotations
 
 import ast
-import dataclasses
 import functools
 import hashlib
 import inspect
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bench.commands.options import find_models, find_project
 from bench.errors import IterationError, RecipeError
-from bench.foreign import find_iterations, find_source
+from bench.foreign import Source, find_iterations, find_source
 from bench.foreign.extraction import Extraction, extract_class
 from bench.foreign.notebooks import strip_magics
 from bench.foreign.sources import list_local_modules
@@ -44,7 +43,7 @@ _WRAPPER = """\
 import torch.nn
 
 
-class Network(torch.nn.Module):
+class {wrapper}(torch.nn.Module):
     def __init__(self, **arguments):
         super().__init__()
         self.network = {factory}(**arguments)
@@ -135,8 +134,9 @@ def _find_source(model: Any, root: Path) -> tuple[str, Path]:
             return f"{file}:{name}", root
     else:
         cut = _cut_checked(model, name, file)
-    kept = _keep_cut(model, name, file, cut)
-    return f"{kept}:{name if inspect.isclass(model) else 'Network'}", kept.parent.parent
+    network = name if inspect.isclass(model) else _choose_wrapper(cut)
+    kept = _keep_cut(name, network, file, cut)
+    return f"{kept}:{network}", kept.parent.parent
 
 
 def _find_file(model: Any) -> Path | None:
@@ -163,31 +163,52 @@ def _cut_class(name: str, file: Path) -> Extraction | None:
     """Cut a class out of a script, `None` where it needs more than the script has."""
     source = find_source(file)
     cut = extract_class(source.tree, name)
-    beside = list_local_modules(dataclasses.replace(source, tree=cut.tree))
-    return None if cut.missing or beside else cut
+    return None if cut.missing or _list_beside(cut, source.folders, source.package) else cut
 
 
 def _cut_checked(model: Any, name: str, file: Path | None) -> Extraction:
     """Cut a function out of its file, or either out of a notebook.
 
     Raises:
-        IterationError: it needs what is not there.
+        IterationError: it needs what is not there, or what its fingerprint would not cover.
     """
     source = find_source(file) if file is not None else None
     cut = extract_class(source.tree if source else _parse_cells(model, name), name)
-    if source is not None:
-        beside = list_local_modules(dataclasses.replace(source, tree=cut.tree))
-        if beside:
-            raise IterationError(
-                f"{file}: {name} is a function that needs modules beside it "
-                f"({', '.join(beside)}); write a class that extends nn.Module instead"
-            )
     if cut.missing:
         raise IterationError(
             f"{name}: refers to {', '.join(cut.missing)}, which nothing that was executed "
             "defines; define it beside the network"
         )
+    folders, package = (source.folders, source.package) if source else ((Path.cwd(),), "")
+    beside = _list_beside(cut, folders, package)
+    if beside:
+        raise IterationError(
+            f"{name}: needs modules of its own ({', '.join(beside)}), which only a class in a file "
+            "can have; write it there, and pass the class or 'FILE:CLASS'"
+        )
     return cut
+
+
+def _list_beside(cut: Extraction, folders: tuple[Path, ...], package: str) -> list[str]:
+    """Return the files of the user's own that what was cut out imports."""
+    place = Source(
+        path=folders[0] / "cut.py",
+        text="",
+        tree=cut.tree,
+        folders=folders,
+        package=package,
+        notes=(),
+    )
+    return list(list_local_modules(place))
+
+
+def _choose_wrapper(cut: Extraction) -> str:
+    """Return a name for a class around a function that nothing of what was cut out has."""
+    taken = {getattr(node, "id", getattr(node, "name", "")) for node in ast.walk(cut.tree)}
+    wrapper = "Network"
+    while wrapper in taken:
+        wrapper += "_"
+    return wrapper
 
 
 def _parse_cells(model: Any, name: str) -> ast.Module:
@@ -202,13 +223,14 @@ def _parse_cells(model: Any, name: str) -> ast.Module:
     return ast.parse("\n\n".join(code))
 
 
-def _keep_cut(model: Any, name: str, file: Path | None, cut: Extraction) -> Path:
+def _keep_cut(name: str, network: str, file: Path | None, cut: Extraction) -> Path:
     """Keep what was cut out; the last two parts of its path are its name in the ledger."""
     text = ast.unparse(cut.tree) + "\n"
     folder, kind = (file.stem, "script.py") if file is not None else ("notebook", "cells.py")
-    if inspect.isclass(model):
+    if network == name:
         return _keep(text, folder, kind)
-    return _keep(text + "\n\n" + _WRAPPER.format(factory=name), folder, f"{name}.py")
+    wrapper = _WRAPPER.format(wrapper=network, factory=name)
+    return _keep(f"{text}\n\n{wrapper}", folder, f"{name}.py")
 
 
 def _keep(text: str, *place: str) -> Path:
