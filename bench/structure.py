@@ -286,13 +286,7 @@ class _Watch(TorchFunctionMode):
         side = pair(output.shape[-2:])
         return line.grow(kernel=kernel, stride=stride, side=side).close(line, head)
 
-    def _pool(
-        self,
-        line: Lineage,
-        output: Tensor,
-        call: dict[str, Any],
-        head: Head,
-    ) -> Lineage:
+    def _pool(self, line: Lineage, output: Tensor, call: dict[str, Any], head: Head) -> Lineage:
         kernel = pair(call["kernel_size"])
         stride = pair(call.get("stride") or kernel)
         padding = pair(call.get("padding", 0))
@@ -368,11 +362,7 @@ class _Watch(TorchFunctionMode):
         rate = float(call.get("p", 0.5))
         if rate > 0:
             self.dropouts.append(
-                Dropout(
-                    after=line.layer,
-                    rate=rate,
-                    always=bool(call.get("training", True)),
-                )
+                Dropout(after=line.layer, rate=rate, always=bool(call.get("training", True)))
             )
         return line.pass_by("dropout")
 
