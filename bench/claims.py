@@ -11,12 +11,14 @@ import errno
 import hashlib
 import os
 import sys
+from io import FileIO
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from bench.errors import LedgerError
+from bench.files import open_regular
 from bench.ledger import (
     check_place,
     decode_outline,
@@ -26,7 +28,7 @@ from bench.ledger import (
     read_outlines,
     unwritable,
 )
-from bench.limits import MOST_WHOLE_FILE_BYTES
+from bench.limits import MOST_FILE_BYTES, MOST_WHOLE_FILE_BYTES
 from bench.records import Conditions, Run
 
 FOLDER = ".claims"
@@ -142,7 +144,7 @@ class Follower:
         return Addition(runs=self._read(self._path).runs, whole=True)
 
     def _read_from_offset(self) -> Addition:
-        with self._path.open("rb") as file:
+        with _open(self._path) as file:
             file.seek(self._offset)
             whole, newline, _ = file.read().rpartition(b"\n")  # the rest may be in flight
         try:
@@ -157,9 +159,13 @@ class Follower:
         return Addition(runs=runs, whole=False)
 
 
+def _open(path: Path) -> FileIO:
+    return open_regular(path, inside=path.parent.parent, most_bytes=MOST_FILE_BYTES)
+
+
 def _end_of_lines(path: Path) -> int:
     """Return the offset behind the last whole line."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         start = file.seek(0, os.SEEK_END)
         while start:
             length = min(start, BLOCK_BYTES)

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bench.claims import Follower
 from bench.evidence import select_evidence
-from bench.findings.epochs import find_medians
+from bench.findings import find_medians
 from bench.iterations import Iteration
 from bench.ledger import RunKey, ledger_path, read_outlines, results_of, run_key
 from bench.records import FIRST_TUNING_SEED, Answer, Challenge, Conditions, Run

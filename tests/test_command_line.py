@@ -45,7 +45,7 @@ EXPLAINED = {
     ],
     "watch": [
         "--once", "--until-decided", "--interval", "--ledger", "--challenge", "Ctrl-C", "130",
-        "no torch", "newest run",
+        "no torch", "newest",
     ],
     "completion": ["bash", "zsh", "fish", "~/.bashrc", "compinit", "no torch"],
     "compare": ["ITERATION ITERATION", "last 3 epochs", "Welch", "decide nothing", "--format"],

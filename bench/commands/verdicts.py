@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.figures import format_count, format_percent, make_printable
-from bench.findings.epochs import find_medians
+from bench.findings import find_medians
 from bench.records import Answer, Challenge
 from bench.report.wording import SYMBOLS, format_exact_percent
 from bench.sparkline import draw_sparkline, full_cell
@@ -55,7 +55,8 @@ def make_table(*columns: str, show_lines: bool = True) -> Table:
     """Return a table whose words are wrapped or folded, never cut off; a verdict keeps its line."""
     table = Table(show_lines=show_lines)
     for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column == "verdict")
+        least = len("iteration_10") if column == "iteration" else None
+        table.add_column(column, overflow="fold", no_wrap=column == "verdict", min_width=least)
     return table
 
 
@@ -98,7 +99,7 @@ def count_holding(verdict: Verdict) -> str:
 def say_what_would_decide(verdict: Verdict) -> str:
     """Return in a few words what a verdict lacks, or when it was reached."""
     if verdict.budget is None or verdict.reliable is None or verdict.evidence is None:
-        return "no seeds that count"
+        return re.split("[:;,]", verdict.why)[0]  # no runs, stale, or seed 0 is missing
     if verdict.budget.answer is Answer.FAILS:
         return "over budget"
     if verdict.reliable.decided_after is not None:

@@ -32,12 +32,10 @@ from bench.figures import format_accuracy, format_count, format_seconds, make_pr
 from bench.interruption import Interruption
 from bench.records import FIRST_TUNING_SEED, Answer, Challenge, Run
 from bench.report.wording import SYMBOLS
-from bench.watching import Arrival, Watch
+from bench.watching import Arrival, Watch, Watched
 
-EPOCHS_FROM = 96
-"""Columns from which on the table has the epochs."""
-CONDITIONS_FROM = 140
-_COLUMNS = ("iteration", "verdict", "seeds hold", "to decide", "last seeds")
+LAST_SEEDS_FROM, EPOCHS_FROM, CONDITIONS_FROM = 80, 100, 140
+"""Columns of a terminal from which on the table has these."""
 
 
 @click.command("watch")
@@ -147,29 +145,36 @@ def describe_arrival(arrival: Arrival) -> str:
 
 def render(watch: Watch, console: Console) -> Group:
     """Return the table of verdicts so far, and how fast runs come."""
-    return Group(_make_table(watch, console), show_text(_describe_rate(watch), style="dim"))
+    footer = [_describe_rate(watch)]
+    if not is_wide(console, CONDITIONS_FROM):
+        footer.append(_describe_conditions(watch))
+    lines = [show_text(line, style="dim") for line in footer if line]
+    return Group(_make_table(watch, console), *lines)
 
 
 def _make_table(watch: Watch, console: Console) -> Table:
-    epochs = ("epochs",) if is_wide(console, EPOCHS_FROM) else ()
-    conditions = ("conditions",) if is_wide(console, CONDITIONS_FROM) else ()
-    ascii_only = console.options.ascii_only
-    table = make_table(*_COLUMNS, *epochs, *conditions, show_lines=False)
+    columns = ["iteration", "verdict", "seeds hold", "to decide"]
+    more = {"last seeds": LAST_SEEDS_FROM, "epochs": EPOCHS_FROM, "conditions": CONDITIONS_FROM}
+    columns += [column for column, width in more.items() if is_wide(console, width)]
+    table = make_table(*columns, show_lines=False)
     for each in watch.iterations:
-        verdict, target = each.verdict, watch.challenge.target
-        cells = [
-            show_text(verdict.iteration, style="bold"),
-            show_answer(verdict.answer, ascii_only=ascii_only),
-            Text(count_holding(verdict)),
-            Text(say_what_would_decide(verdict)),
-            _show_last(each.last_runs, watch.challenge, ascii_only=ascii_only),
-        ]
-        if epochs:
-            cells.append(show_epochs(each.medians, target, ascii_only=ascii_only))
-        if conditions:
-            cells.append(show_conditions(verdict))
-        table.add_row(*cells)
+        cells = _list_cells(each, watch.challenge, ascii_only=console.options.ascii_only)
+        table.add_row(*cells[: len(columns)])
     return table
+
+
+def _list_cells(watched: Watched, challenge: Challenge, *, ascii_only: bool) -> tuple[Text, ...]:
+    """Return the cells of all columns; a narrow terminal has the first of them."""
+    verdict = watched.verdict
+    return (
+        show_text(verdict.iteration, style="bold"),
+        show_answer(verdict.answer, ascii_only=ascii_only),
+        Text(count_holding(verdict)),
+        show_text(say_what_would_decide(verdict)),
+        _show_last(watched.last_runs, challenge, ascii_only=ascii_only),
+        show_epochs(watched.medians, challenge.target, ascii_only=ascii_only),
+        show_conditions(verdict),
+    )
 
 
 def _show_last(runs: tuple[Run, ...], challenge: Challenge, *, ascii_only: bool) -> Text:
@@ -188,3 +193,10 @@ def _describe_rate(watch: Watch) -> str:
         f"watching {watch.ledger / watch.challenge.name}: {runs} in "
         f"{format_seconds(watch.seconds)}{rate}"
     )
+
+
+def _describe_conditions(watch: Watch) -> str:
+    """Return the conditions, where the table has no room for them and they are all the same."""
+    verdicts = [each.verdict for each in watch.iterations]
+    found = {str(verdict.evidence.conditions) for verdict in verdicts if verdict.evidence}
+    return f"under {found.pop()}" if len(found) == 1 else ""
