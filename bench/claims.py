@@ -11,13 +11,24 @@ import errno
 import hashlib
 import os
 import sys
+from io import FileIO
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from bench.errors import LedgerError
-from bench.ledger import check_place, decode_run, ledger_path, read_ledger, unwritable
-from bench.limits import MOST_WHOLE_FILE_BYTES
+from bench.files import open_regular
+from bench.ledger import (
+    check_place,
+    decode_outline,
+    decode_run,
+    ledger_path,
+    read_ledger,
+    read_outlines,
+    unwritable,
+)
+from bench.limits import MOST_FILE_BYTES, MOST_WHOLE_FILE_BYTES
 from bench.records import Conditions, Run
 
 FOLDER = ".claims"
@@ -75,16 +86,38 @@ class Claims:
         return self._file
 
 
-class Follower:
-    """Reads the runs that were appended to a ledger file since it was read last."""
+class Addition(Struct, frozen=True, kw_only=True):
+    """Runs of a file, in its order: those that are new, or all there are when it was read whole."""
 
-    def __init__(self, ledger: Path, challenge: str, iteration: str) -> None:
+    runs: tuple[Run, ...]
+    whole: bool
+
+
+class Follower:
+    """Reads the runs that were appended to a ledger file since it was read last.
+
+    With `outlines` the runs are without what a verdict does not need.
+    """
+
+    def __init__(
+        self, ledger: Path, challenge: str, iteration: str, *, outlines: bool = False
+    ) -> None:
         self._path = ledger_path(ledger, challenge, iteration)
         self._place: tuple[int, int] | None = None
         self._offset = 0
+        self._read = read_outlines if outlines else read_ledger
+        self._decode = decode_outline if outlines else decode_run
 
     def read_new(self) -> list[Run]:
         """Return the new runs; all of them where the file was replaced or has shrunk.
+
+        Raises:
+            LedgerError: the file cannot be read, or a line is damaged.
+        """
+        return list(self.follow().runs)
+
+    def follow(self) -> Addition:
+        """Return the new runs; all of them, as such, where the file was replaced or has shrunk.
 
         Raises:
             LedgerError: the file cannot be read, or a line is damaged.
@@ -94,34 +127,45 @@ class Follower:
             place = status.st_dev, status.st_ino
             if place != self._place or status.st_size < self._offset:
                 self._place, self._offset = place, _end_of_lines(self._path)
-                return list(read_ledger(self._path).runs)
+                return self._read_whole()
             if status.st_size - self._offset > MOST_WHOLE_FILE_BYTES:
-                return list(read_ledger(self._path).runs)  # whose error names the bound
-            return self._read_from_offset() if status.st_size > self._offset else []
+                self._offset = _end_of_lines(self._path)
+                return self._read_whole()  # line by line, or with an error that names the bound
+            if status.st_size > self._offset:
+                return self._read_from_offset()
+            return Addition(runs=(), whole=False)
         except FileNotFoundError:
-            return []
+            self._place = None  # another file may get the same number
+            return Addition(runs=(), whole=True)
         except OSError as error:
             raise LedgerError(f"{self._path}: cannot be read ({error.strerror})") from error
 
-    def _read_from_offset(self) -> list[Run]:
-        with self._path.open("rb") as file:
+    def _read_whole(self) -> Addition:
+        return Addition(runs=self._read(self._path).runs, whole=True)
+
+    def _read_from_offset(self) -> Addition:
+        with _open(self._path) as file:
             file.seek(self._offset)
             whole, newline, _ = file.read().rpartition(b"\n")  # the rest may be in flight
         try:
             place = self._path.parent.name, self._path.stem
             lines = whole.split(b"\n") if newline else []
-            runs = [check_place(decode_run(line), place) for line in lines]
+            runs = tuple(check_place(self._decode(line), place) for line in lines)
         except LedgerError:
             # read whole, for the error that names the line
             self._place = None
-            return list(read_ledger(self._path).runs)
+            return self._read_whole()
         self._offset += len(whole) + len(newline)
-        return runs
+        return Addition(runs=runs, whole=False)
+
+
+def _open(path: Path) -> FileIO:
+    return open_regular(path, inside=path.parent.parent, most_bytes=MOST_FILE_BYTES)
 
 
 def _end_of_lines(path: Path) -> int:
     """Return the offset behind the last whole line."""
-    with path.open("rb") as file:
+    with _open(path) as file:
         start = file.seek(0, os.SEEK_END)
         while start:
             length = min(start, BLOCK_BYTES)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
 from bench import __version__
 from bench.errors import BenchError
@@ -22,6 +23,7 @@ COMMANDS = {
     "recipe": "Print a recipe as TOML, to start your own from.",
     "cost": "Count parameters and multiply-accumulates, layer by layer.",
     "judge": "Say what the recorded runs show: HOLDS, FAILS or UNDECIDED.",
+    "watch": "Follow a ledger that another process is filling.",
     "compare": "Compare the accuracies of two iterations, with an interval.",
     "power": "Forecast how many seeds a verdict will take.",
     "budget": "Count parameters alone: exit 1 when over the budget.",
@@ -32,6 +34,7 @@ COMMANDS = {
     "merge": "Join ledgers of several machines into one, every run once.",
     "verify": "Retrain a sample of recorded runs, or check a bundle.",
     "bundle": "Write one archive that can be checked elsewhere.",
+    "completion": "Print what lets bash, zsh or fish complete commands.",
 }
 
 
@@ -54,6 +57,15 @@ class LazyGroup(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Complete the names of the commands without importing them, and the group's options."""
+        named = [
+            CompletionItem(name, help=line)
+            for name, line in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

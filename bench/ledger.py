@@ -70,6 +70,15 @@ def decode_run(line: bytes) -> Run:
     return _decode(line, _decoder)
 
 
+def decode_outline(line: bytes) -> Run:
+    """Return what a verdict needs of the run of a line without its end.
+
+    Raises:
+        LedgerError: as `decode_run`.
+    """
+    return _decode(line, _outline_decoder)
+
+
 def run_key(run: Run) -> RunKey:
     """Return what makes two runs the same run: code, data, conditions and seed."""
     return run.fingerprint, run.dataset, run.conditions, run.seed

@@ -1,4 +1,4 @@
-"""Verdicts as rows of text: for a terminal, a README, and the page's summary."""
+"""Verdicts as rows of text: for a README, and the page's summary."""
 
 from __future__ import annotations
 

@@ -43,6 +43,11 @@ EXPLAINED = {
         "HOLDS", "FAILS", "UNDECIDED", "90 %", "5 %", "--dataset", "--ledger", "--format", "json",
         "--paths", "--schema",
     ],
+    "watch": [
+        "--once", "--until-decided", "--interval", "--ledger", "--challenge", "Ctrl-C", "130",
+        "no torch", "newest",
+    ],
+    "completion": ["bash", "zsh", "fish", "~/.bashrc", "compinit", "no torch"],
     "compare": ["ITERATION ITERATION", "last 3 epochs", "Welch", "decide nothing", "--format"],
     "power": ["--pass-rate", "--reliability", "--confidence", "--max-seeds", "90 % after"],
     "budget": ["exit 1", "no training", "executes", "gate requires"],

@@ -10,12 +10,15 @@ import pytest
 from builders import make_diverged, make_evidence, make_run
 from msgspec import structs
 
-from bench.findings import EpochSummary, summarise_epochs
+from bench.findings import EpochSummary, find_medians, summarise_epochs
 from bench.records import Run
 
 
 def epochs_of(*runs: Run) -> tuple[EpochSummary, ...]:
-    return summarise_epochs(make_evidence(runs))
+    """Return the summary of every epoch, whose medians a terminal asks for alone."""
+    epochs = summarise_epochs(make_evidence(runs))
+    assert find_medians(make_evidence(runs)) == tuple(e.validation_median for e in epochs)
+    return epochs
 
 
 def runs_of(counts: Sequence[int]) -> list[Run]:

@@ -135,6 +135,7 @@ COMMANDS = [
     ["judge", "--format", "markdown"],
     ["gate", "iteration_99", "iteration_4"],
     ["gate", "iteration_99", "iteration_4", "--against", "reports/ledger"],
+    ["watch", "--once"],
     ["list"],
     ["report"],
     ["compare", "iteration_4", "iteration_99"],

@@ -57,6 +57,8 @@ def project(tmp_path: Path) -> Path:
         (["judge"], "HOLDS"),
         (["judge", "--format", "json"], '"answer": "HOLDS"'),
         (["judge", "--schema"], "json-schema.org"),
+        (["watch", "--once"], "33 of 33"),
+        (["completion", "zsh"], "#compdef bench"),
         (["compare", "iteration_4", "iteration_4"], "difference: +0.000"),
         (["power", "--pass-rate", "0.95"], "undecided"),
         (["gate", "iteration_4"], "HOLDS"),

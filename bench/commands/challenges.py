@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bench.challenge_tables import (
     AUTO,
@@ -17,7 +18,7 @@ from bench.challenge_tables import (
     load_challenge_file,
 )
 from bench.challenges import CHALLENGES, DIGITS, MNIST
-from bench.errors import LedgerError, SettingsError
+from bench.errors import BenchError, LedgerError, SettingsError
 from bench.records import Challenge
 from bench.settings import Settings, load_settings
 
@@ -25,6 +26,27 @@ UNNAMED = ""
 """Neither --challenge nor --dataset was given: the project's challenge, or `auto`."""
 
 _FILE = re.compile(r"(.+\.toml)(?::(.*))?", re.IGNORECASE)
+
+
+def offer(names: Iterable[str], incomplete: str) -> list[CompletionItem[str]]:
+    """Return the names that begin so; where none does, what makes a shell complete a file."""
+    found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return found or [CompletionItem(incomplete, type="file")]
+
+
+def complete_challenges(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Return the challenges of ours and of the project that a name may become, else files."""
+    try:
+        tables = find_project()[1].challenges
+    except BenchError:
+        tables = {}
+    return offer(_name_challenges(tables), incomplete)
+
+
+def _name_challenges(tables: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys((AUTO, *CHALLENGES, *filter(is_challenge_name, tables))))
 
 
 def challenge_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,6 +58,7 @@ def challenge_option(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--challenge",
         metavar="NAME|FILE.toml[:NAME]",
+        shell_complete=complete_challenges,
         help="Of ours (mnist, digits), of the project's [tool.bench.challenges], or of a file.  "
         "[default: that of [tool.bench] challenge, else auto]",
     )
@@ -109,7 +132,7 @@ def _look_up(asked: str) -> Challenge | None:
     file = _FILE.fullmatch(asked)
     if file is not None:
         return load_challenge_file(file[1], name=file[2])
-    known = ", ".join((AUTO, *CHALLENGES, *filter(is_challenge_name, tables)))
+    known = ", ".join(_name_challenges(tables))
     raise SettingsError(
         f"--challenge {asked}: no such challenge; choose from {known}, or name a TOML file"
     )

@@ -12,6 +12,7 @@ from msgspec import Struct
 from bench.commands.models import choose_iterations, model_options
 from bench.commands.options import (
     challenge_option,
+    complete_iterations,
     find_challenge,
     find_ledger,
     ledger_option,
@@ -50,8 +51,8 @@ class ComparisonDocument(Struct, frozen=True, kw_only=True):
 
 
 @click.command("compare")
-@click.argument("first", metavar="ITERATION")
-@click.argument("second", metavar="ITERATION")
+@click.argument("first", metavar="ITERATION", shell_complete=complete_iterations)
+@click.argument("second", metavar="ITERATION", shell_complete=complete_iterations)
 @model_options
 @challenge_option
 @ledger_option

@@ -29,6 +29,7 @@ from bench.ci.summary import write_summary
 from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
     challenge_option,
+    complete_iterations,
     find_challenge,
     find_ledger,
     find_models,
@@ -71,6 +72,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--baseline",
     metavar="ITERATION",
+    shell_complete=complete_iterations,
     help="The iteration to compare with.  [default: the same name, else the latest one there]",
 )
 @click.option("--junit", metavar="FILE", type=_FILE, help="Write JUnit XML, a case a check.")

@@ -6,9 +6,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
@@ -19,15 +16,14 @@ from bench.commands.options import (
     read_selection,
 )
 from bench.commands.terminal import make_console
+from bench.commands.verdicts import print_verdicts
 from bench.evidence import Evidence
 from bench.iterations import Iteration
 from bench.judgement import FORMAT, Judgement, describe, encode_document, make_schema
 from bench.ledger import read_outlines
-from bench.records import Answer, Challenge
+from bench.records import Challenge
 from bench.verdict import Verdict, judge_all
-from bench.verdict_table import COLUMNS, list_cells, write_markdown
-
-STYLES = {Answer.HOLDS: "bold green", Answer.FAILS: "bold red", Answer.UNDECIDED: "bold yellow"}
+from bench.verdict_table import write_markdown
 
 
 @click.command("judge")
@@ -87,13 +83,3 @@ def judge_each(
         verdicts = judge_all(selection, iteration, challenge)
         for verdict, evidence in zip(verdicts, selection.evidence or (None,), strict=True):
             yield verdict, iteration, evidence
-
-
-def print_verdicts(console: Console, verdicts: Iterable[Verdict]) -> None:
-    """Print one row a verdict."""
-    table = Table(*COLUMNS)
-    for verdict in verdicts:
-        name, answer, *rest = list_cells(verdict)
-        shown = map(escape, rest)
-        table.add_row(escape(name), f"[{STYLES[verdict.answer]}]{answer}[/]", *shown)
-    console.print(table)

@@ -7,16 +7,19 @@ from typing import Any
 
 import click
 
-from bench.commands.options import find_models, find_project
+from bench.commands.options import complete_iterations, find_models, find_project
 from bench.foreign import find_iterations, write_words
 from bench.iterations import Iteration
 
 MODEL_NAMES = "[ITERATION|FILE:CLASS]..."
 
-models_argument = click.argument("iterations", nargs=-1, metavar=MODEL_NAMES)
+models_argument = click.argument(
+    "iterations", nargs=-1, metavar=MODEL_NAMES, shell_complete=complete_iterations
+)
 _recipe_option = click.option(
     "--recipe",
     metavar="FILE.toml|ITERATION",
+    shell_complete=complete_iterations,
     help="Recipe of the model files: of a TOML file, or that of an iteration. Needed where a file "
     "has none of its own.",
 )

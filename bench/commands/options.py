@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bench.commands.challenges import (
     UNNAMED,
@@ -15,8 +16,9 @@ from bench.commands.challenges import (
     choose_challenge,
     find_challenge,
     find_project,
+    offer,
 )
-from bench.errors import SettingsError
+from bench.errors import BenchError, SettingsError
 from bench.evidence import Selection, select_evidence
 from bench.iterations import MODELS, Iteration
 from bench.ledger import LedgerFile, ledger_path, read_ledger
@@ -27,6 +29,7 @@ __all__ = [
     "UNNAMED",
     "challenge_option",
     "choose_challenge",
+    "complete_iterations",
     "data_option",
     "find_challenge",
     "find_ledger",
@@ -50,7 +53,27 @@ data_option: Decorator = click.option(
     help="Folder of the images: with MNIST/raw/*-ubyte.gz, FashionMNIST/raw/*-ubyte.gz, or that of "
     "the challenge's own.  [default: the challenge's, else $BENCH_DATA, else ./data]",
 )
-iterations_argument: Decorator = click.argument("iterations", nargs=-1, metavar="[ITERATION]...")
+
+
+def complete_iterations(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Return the project's iterations that a name may become, else have the shell look for files.
+
+    Their files are listed, not read.
+    """
+    try:
+        files = list(find_models().glob("iteration_*.py"))
+    except (BenchError, OSError):
+        files = []
+    names = [file.stem for file in files if re.fullmatch(r"iteration_\d+", file.stem)]
+    names.sort(key=lambda name: int(name.rpartition("_")[2]))
+    return offer(names, incomplete)
+
+
+iterations_argument: Decorator = click.argument(
+    "iterations", nargs=-1, metavar="[ITERATION]...", shell_complete=complete_iterations
+)
 
 
 def find_ledger(option: Path | None) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from bench.commands.options import find_models
+from bench.commands.options import complete_iterations, find_models
 from bench.recipe_text import write_recipe
 from bench.recipes import find_recipe
 
 
 @click.command("recipe")
-@click.argument("recipe", metavar="ITERATION|FILE")
+@click.argument("recipe", metavar="ITERATION|FILE", shell_complete=complete_iterations)
 def command(recipe: str) -> None:
     """Print a recipe as TOML, every field of it: one to start an own file from, or a check of one.
 

@@ -11,7 +11,6 @@ import click
 from rich.console import Console
 
 from bench.campaign import Campaign, Plan
-from bench.commands.judge import print_verdicts
 from bench.commands.models import choose_iterations, group_words, model_options, models_argument
 from bench.commands.options import (
     challenge_option,
@@ -22,6 +21,7 @@ from bench.commands.options import (
 )
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
+from bench.commands.verdicts import print_verdicts
 from bench.durations import parse_duration
 from bench.errors import BenchError, IterationError
 from bench.executors.startup import start_early

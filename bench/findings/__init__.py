@@ -18,7 +18,12 @@ from bench.findings.difficulty import (
     estimate_sampling_error,
     measure_difficulty,
 )
-from bench.findings.epochs import CENTRAL_SHARE, EpochSummary, summarise_epochs
+from bench.findings.epochs import (
+    CENTRAL_SHARE,
+    EpochSummary,
+    find_medians,
+    summarise_epochs,
+)
 from bench.findings.frontier import Point, find_front
 from bench.findings.intervals import Interval, Share, Spread, measure_share
 from bench.findings.runs import Outcome, RunScore, score_run, score_runs
@@ -67,6 +72,7 @@ __all__ = [
     "estimate_sampling_error",
     "find_first_epochs",
     "find_front",
+    "find_medians",
     "find_worst_seed",
     "measure_difficulty",
     "measure_share",

@@ -43,6 +43,15 @@ def summarise_epochs(evidence: Evidence) -> tuple[EpochSummary, ...]:
     )
 
 
+def find_medians(evidence: Evidence) -> tuple[Fraction, ...]:
+    """Return the median validation accuracy of every epoch that at least one run finished."""
+    runs = evidence.runs
+    return tuple(
+        _median(count_validation([run.epochs[place] for run in runs if len(run.epochs) > place]))
+        for place in range(max((len(run.epochs) for run in runs), default=0))
+    )
+
+
 def _summarise(epoch: int, scores: Sequence[EpochScore]) -> EpochSummary:
     validation = count_validation(scores)
     lower, upper = _central_range(validation)
