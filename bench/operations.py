@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.anatomy import Head
+from typing import Any
+
+from bench.anatomy import Field, Head
 
 ACTIVATIONS = frozenset(
     (
@@ -74,3 +76,28 @@ REDUCTIONS: dict[str, Head] = {
     "max": "global max pooling",
 }
 """What a reduction of the whole map is called."""
+
+CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+MAX_POOLING = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
+AVERAGE_POOLING = ("input", "kernel_size", "stride", "padding", "ceil_mode")
+NORM = ("input", "running_mean", "running_var", "weight", "bias", "training")
+REDUCTION = ("input", "dim", "keepdim")
+"""Names of arguments in the order in which torch takes them."""
+
+
+def bind(names: tuple[str, ...], args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments by their names; what is given by position comes first."""
+    return dict(zip(names, args, strict=False)) | kwargs
+
+
+def pair(value: Any) -> Field:
+    """Return rows and columns of a size that may be one number for both."""
+    if isinstance(value, int):
+        return value, value
+    sides = [int(side) for side in value]
+    return sides[0], sides[-1]
+
+
+def spread(kernel: Field, dilation: Field) -> Field:
+    """Return the pixels between the first and the last that a dilated kernel sees."""
+    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1

@@ -31,22 +31,24 @@ from bench.anatomy import (
 from bench.lineage import Lineage, join
 from bench.operations import (
     ACTIVATIONS,
+    AVERAGE_POOLING,
+    CONVOLUTION,
     CUTS,
     DROPOUTS,
+    MAX_POOLING,
+    NORM,
     NORMALISATIONS,
     POINTWISE,
     PRODUCTS,
+    REDUCTION,
     REDUCTIONS,
     RESHAPES,
+    bind,
+    pair,
+    spread,
 )
 
 __all__ = ["Structure", "describe_structure", "explain"]
-
-_CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
-_MAX_POOLING = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode")
-_AVERAGE_POOLING = ("input", "kernel_size", "stride", "padding", "ceil_mode")
-_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training")
-_REDUCTION = ("input", "dim", "keepdim")
 
 
 def describe_structure(
@@ -213,7 +215,7 @@ class _Watch(TorchFunctionMode):
 
     def begin(self, images: Tensor, side: Field) -> None:
         """Note the images that the network is given; `side` is theirs when they come as vectors."""
-        self.input_side = _pair(images.shape[-2:]) if images.dim() > 2 else side
+        self.input_side = pair(images.shape[-2:]) if images.dim() > 2 else side
         self.follow(images, Lineage(side=self.input_side, layout="map").reshape(images.shape))
 
     def finish(self, scores: object) -> None:
@@ -254,10 +256,10 @@ class _Watch(TorchFunctionMode):
     def _convolve(
         self, line: Lineage, output: Tensor, args: Any, kwargs: dict[str, Any]
     ) -> Lineage:
-        call = _bind(_CONVOLUTION, args, kwargs)
+        call = bind(CONVOLUTION, args, kwargs)
         weight, bias = call["weight"], call.get("bias")
         name = self._name(weight, f"convolution {self.convolutions + 1}")
-        kernel = _pair(weight.shape[-2:])
+        kernel = pair(weight.shape[-2:])
         number, self.convolutions = self.convolutions, self.convolutions + 1
         self.pointwise += kernel == (1, 1)
         self._convolved.append((name, 0 if bias is None else bias.numel()))
@@ -267,8 +269,8 @@ class _Watch(TorchFunctionMode):
         grown = self._slide(
             line,
             output,
-            kernel=_spread(kernel, _pair(call.get("dilation", 1))),
-            stride=_pair(call.get("stride", 1)),
+            kernel=spread(kernel, pair(call.get("dilation", 1))),
+            stride=pair(call.get("stride", 1)),
             head="convolution over the whole map",
         )
         grown = replace(grown.weigh(name), after_max_pooling=after)
@@ -281,21 +283,15 @@ class _Watch(TorchFunctionMode):
             if line.layout == "flat" and tuple(output.shape[-2:]) == (1, 1):
                 return line.collapse("dense")
             return line.lose("windows over what is no map")
-        side = _pair(output.shape[-2:])
+        side = pair(output.shape[-2:])
         return line.grow(kernel=kernel, stride=stride, side=side).close(line, head)
 
-    def _pool(
-        self,
-        line: Lineage,
-        output: Tensor,
-        call: dict[str, Any],
-        head: Head,
-    ) -> Lineage:
-        kernel = _pair(call["kernel_size"])
-        stride = _pair(call.get("stride") or kernel)
-        padding = _pair(call.get("padding", 0))
-        dilation = _pair(call.get("dilation", 1))
-        extent = _spread(kernel, dilation)
+    def _pool(self, line: Lineage, output: Tensor, call: dict[str, Any], head: Head) -> Lineage:
+        kernel = pair(call["kernel_size"])
+        stride = pair(call.get("stride") or kernel)
+        padding = pair(call.get("padding", 0))
+        dilation = pair(call.get("dilation", 1))
+        extent = spread(kernel, dilation)
         reached = [
             min(side, (count - 1) * step + size - pad)
             for side, count, step, size, pad in zip(
@@ -313,14 +309,14 @@ class _Watch(TorchFunctionMode):
     def _max_pool(
         self, line: Lineage, output: Tensor, args: Any, kwargs: dict[str, Any]
     ) -> Lineage:
-        call = _bind(_MAX_POOLING, args, kwargs)
+        call = bind(MAX_POOLING, args, kwargs)
         return replace(self._pool(line, output, call, "global max pooling"), after_max_pooling=0)
 
     def _average_pool(
         self, line: Lineage, output: Tensor, args: Any, kwargs: dict[str, Any]
     ) -> Lineage:
         return self._pool(
-            line, output, _bind(_AVERAGE_POOLING, args, kwargs), "global average pooling"
+            line, output, bind(AVERAGE_POOLING, args, kwargs), "global average pooling"
         )
 
     def _adaptive_average_pool(
@@ -335,7 +331,7 @@ class _Watch(TorchFunctionMode):
 
     def _adapt(self, line: Lineage, output: Tensor, head: Head) -> Lineage:
         """Follow adaptive pooling: windows of one size where the sides divide."""
-        side = _pair(output.shape[-2:])
+        side = pair(output.shape[-2:])
         if any(before % after for before, after in zip(line.side, side, strict=True)):
             return line.lose("adaptive pooling in windows of unlike sizes")
         kernel = line.side[0] // side[0], line.side[1] // side[1]
@@ -344,7 +340,7 @@ class _Watch(TorchFunctionMode):
     def _normalise(
         self, line: Lineage, _output: Tensor, args: Any, kwargs: dict[str, Any]
     ) -> Lineage:
-        call = _bind(_NORM, args, kwargs)
+        call = bind(NORM, args, kwargs)
         self.batch_norms.add(
             next((id(v) for k in ("weight", "running_mean") if (v := call.get(k)) is not None), 0)
         )
@@ -362,15 +358,11 @@ class _Watch(TorchFunctionMode):
         return line.pass_by("norm")
 
     def _drop(self, line: Lineage, _output: Tensor, args: Any, kwargs: dict[str, Any]) -> Lineage:
-        call = _bind(("input", "p", "training"), args, kwargs)
+        call = bind(("input", "p", "training"), args, kwargs)
         rate = float(call.get("p", 0.5))
         if rate > 0:
             self.dropouts.append(
-                Dropout(
-                    after=line.layer,
-                    rate=rate,
-                    always=bool(call.get("training", True)),
-                )
+                Dropout(after=line.layer, rate=rate, always=bool(call.get("training", True)))
             )
         return line.pass_by("dropout")
 
@@ -386,7 +378,7 @@ class _Watch(TorchFunctionMode):
         return line.lose("a dense layer over a map").weigh(name)
 
     def _reduce(self, line: Lineage, args: Any, kwargs: dict[str, Any], head: Head) -> Lineage:
-        call = _bind(_REDUCTION, args, kwargs)
+        call = bind(REDUCTION, args, kwargs)
         dims = call.get("dim")
         if isinstance(dims, Tensor):  # torch.max of two tensors
             return line.pass_by("max")
@@ -450,21 +442,3 @@ def _first(args: Any) -> Tensor:
     tensor = args[0]
     assert isinstance(tensor, Tensor)  # noqa: S101
     return tensor
-
-
-def _bind(names: tuple[str, ...], args: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments by their names; what is given by position comes first."""
-    return dict(zip(names, args, strict=False)) | kwargs
-
-
-def _pair(value: Any) -> Field:
-    """Return rows and columns of a size that may be one number for both."""
-    if isinstance(value, int):
-        return value, value
-    sides = [int(side) for side in value]
-    return sides[0], sides[-1]
-
-
-def _spread(kernel: Field, dilation: Field) -> Field:
-    """Return the pixels between the first and the last that a dilated kernel sees."""
-    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1

@@ -75,7 +75,7 @@ def test_code_in_a_verdict_is_escaped_like_all_else(read):
     iteration = make_iteration(name=name)
     document = read(render(make_verdict([], iteration), iterations=[iteration]))
     assert not document.find_all("b")
-    assert "bench run <b>" in [code.text for code in document.find_all("code")]
+    assert "bench run '<b>'" in [code.text for code in document.find_all("code")]
 
 
 def test_there_is_one_card_and_one_chart_for_each_iteration(read):
