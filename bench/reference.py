@@ -56,7 +56,7 @@ def _describe_command(context: click.Context) -> Iterator[str]:
     rows = (
         (f"`{record[0]}`", escape_text(" ".join(record[1].split())))
         for record in records
-        if record is not None
+        if record is not None and record[1]  # an argument is in the usage
     )
     yield write_table(("option", "meaning"), rows)
 
