@@ -7,7 +7,8 @@ amounts. A command that says `digits` itself, as the tutorial's do, is executed 
   run X`.
 * `bench run` trains one seed, of several the first, for one epoch on the digits that scikit-learn
   carries. Without a name it trains iteration 4 alone, where it would train all four.
-* `bench verify` trains one recorded run of iteration 4 on digits again.
+* `bench verify` trains one recorded run of iteration 4 on digits again; of a ledger that the page
+  has just filled with shortened runs, one of one epoch.
 * `bench grade` gets 20 seconds, one seed and digits.
 * In Python, `seeds=10` is one seed of one epoch on digits.
 """
@@ -50,7 +51,14 @@ def _shorten(words: list[str], folder: Path) -> list[str]:
     if name == "run":
         return ["bench", "run", *_shorten_run(arguments, folder)]
     if name == "verify" and "--sample" in arguments and _value(arguments, "--sample") != "0":
-        return ["bench", "verify", *_drop(arguments), "--sample", "1", "--dataset", "digits"]
+        epochs = ["--epochs", "1"] if "--ledger" in arguments else []
+        return [
+            "bench",
+            "verify",
+            *_drop(arguments),
+            *"--sample 1 --dataset digits".split(),
+            *epochs,
+        ]
     if name == "grade":
         amounts = ["--budget", "20s", "--seeds", "1", "--dataset", "digits"]
         return ["bench", "grade", *_drop(arguments), *amounts]

@@ -134,6 +134,8 @@ def test_another_help_changes_the_reference(monkeypatch: pytest.MonkeyPatch) -> 
         ("bench recipe x > r.toml", "bench recipe x > r.toml"),
         ("bench init a && cd a", "bench init a && cd a"),
         ("bench verify --sample 0", "bench verify --sample 0"),
+        ("bench verify --sample 5", "bench verify --sample 1 --dataset digits"),
+        ("bench grade X --budget 2h", "bench grade X --budget 20s --seeds 1 --dataset digits"),
     ],
 )
 def test_commands_are_shortened_and_stay_what_they_are(
