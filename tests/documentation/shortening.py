@@ -56,7 +56,7 @@ def _shorten(words: list[str], folder: Path) -> list[str]:
             "bench",
             "verify",
             *_drop(arguments),
-            *"--sample 1 --dataset digits".split(),
+            *["--sample", "1", "--dataset", "digits"],
             *epochs,
         ]
     if name == "grade":
