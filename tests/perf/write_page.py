@@ -262,7 +262,7 @@ def write_gpu(results: Path) -> str:
     if not path.exists():
         return (
             "No GPU has been measured yet. On a machine with one, this measures and stores it:\n\n"
-            "```sh\nnox -s perf -- --gpu-probe\n```"
+            "<!-- not executed: needs a GPU -->\n```sh\nnox -s perf -- --gpu-probe\n```"
         )
     found = read_result(path, Probe)
     rows: list[tuple[str, ...]] = [
