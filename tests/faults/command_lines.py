@@ -30,6 +30,7 @@ COMMAND_LINES = [
     ["power", "--confidence", "1"], ["power", "--max-seeds", "10001"],
     ["power", "--reliability", "nan"], ["list", "surplus"], ["cost", "iteration_"],
     ["judge", "--ledger", "x" * 5_000], ["judge", "\x1b[2J"],
+    ["watch", "--interval", "0"], ["watch", "iteration_x"], ["completion", "tcsh"], ["completion"],
 ]  # fmt: skip
 FILES = (
     "train-images-idx3-ubyte",
