@@ -62,11 +62,14 @@ def execute(read: dict[Path, list[Block]]) -> list[Outcome]:
         environment = make_environment(Path(name))
         project = make_project(Path(name) / "project", environment)
 
+        executed: set[str] = set()
+
         def execute_document(path: Path) -> list[Outcome]:
             own = Path(name) / path.stem
             shutil.copytree(project, own)
             outcomes = []
-            for outcome in Reader(project=own, environment=environment).read(read[path]):
+            reader = Reader(project=own, environment=environment, executed=executed)
+            for outcome in reader.read(read[path]):
                 outcomes.append(outcome)
                 if outcome.kind in ("command", "Python", "output"):
                     print(describe(outcome), flush=True)
@@ -91,6 +94,7 @@ def count(outcomes: Sequence[Outcome]) -> str:
     reasons = Counter(outcome.executed for outcome in outcomes if outcome.kind == "shown")
     lines = [
         f"{kinds['command']} commands and {kinds['Python']} Python blocks executed, "
+        f"{kinds['repeated']} commands are the same as one of them, "
         f"{kinds['output']} outputs compared, {kinds['TOML']} TOML blocks read, "
         f"{kinds['shown']} commands shown only:"
     ]

@@ -8,7 +8,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from documentation.blocks import Block
@@ -17,6 +17,8 @@ from documentation.shortening import shorten_line, shorten_python
 
 ANSWERS = {"gate": (0, 1, 3), "budget": (0, 1), "verify": (0, 1)}
 """Exit codes that are an answer and no error."""
+DEAR = ("bench run ", "bench budget")
+"""Commands that are executed once when several pages have them, in the same shortened form."""
 LIMIT_SECONDS = 300
 _ERROR = re.compile(r"Traceback \(most recent call last\)|^bench: error: ", re.MULTILINE)
 
@@ -25,8 +27,8 @@ _ERROR = re.compile(r"Traceback \(most recent call last\)|^bench: error: ", re.M
 class Outcome:
     """What became of a command, of a block of Python, or of an output that was compared.
 
-    `kind` is "command", "Python", "TOML", "file", "output" or "shown"; `trouble` is `None` when it
-    is well.
+    `kind` is "command", "Python", "repeated", "TOML", "file", "output" or "shown"; `trouble` is
+    `None` when it is well.
     """
 
     place: str
@@ -43,6 +45,8 @@ class Reader:
 
     project: Path
     environment: dict[str, str]
+    executed: set[str] = field(default_factory=set)
+    """Dear commands that some reader has executed to the letter in a project like this one."""
     printed: str = ""
 
     def read(self, blocks: Iterable[Block]) -> Iterator[Outcome]:
@@ -93,6 +97,10 @@ class Reader:
 
     def _run_line(self, block: Block, line: str, folder: Path) -> Outcome:
         executed = shorten_line(line, folder)
+        if folder == self.project and executed.startswith(DEAR):
+            if executed in self.executed:
+                return _outcome(block, "repeated", line, executed=executed)
+            self.executed.add(executed)
         words = translate_session(list(split_commands(line))[-1])
         codes = ANSWERS.get(words[1], (0,)) if words[:1] == ["bench"] and words[1:] else (0,)
         return self._run(block, "command", line, ["bash", "-c", executed], folder, codes=codes)

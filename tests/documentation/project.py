@@ -71,6 +71,7 @@ def make_environment(folder: Path) -> dict[str, str]:
         "PATH": f"{programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}",
         "PYTHONPATH": str(ROOT),
         "COLUMNS": "100",
+        "OMP_NUM_THREADS": "1",  # as many commands at once as there are cores
         "NO_COLOR": "1",
     }
 

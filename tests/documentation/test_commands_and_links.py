@@ -170,3 +170,21 @@ def test_a_command_that_fails_and_a_wrong_output_are_told(tmp_path: Path) -> Non
         ("output", True), ("cat file", False), ("output", False), ("x.md:1", False),
     ]  # fmt: skip
     assert "ZeroDivisionError" in (outcomes[-1].trouble or "")
+
+
+def test_the_same_dear_command_is_executed_once(tmp_path: Path) -> None:
+    """Of two pages that have it; elsewhere than in the project's own folder it is another one."""
+    program = tmp_path / "bench"
+    program.write_text("#!/bin/sh\necho $* >> log\n")
+    program.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    readers = [Reader(project=tmp_path, environment=environment)]
+    readers.append(Reader(project=tmp_path, environment=environment, executed=readers[0].executed))
+    block = make_block(
+        "bench run x --dataset digits\nmkdir -p a\ncd a\nbench run x --dataset digits\n"
+    )
+
+    kinds = [[outcome.kind for outcome in reader.read([block])] for reader in readers]
+
+    assert kinds == [["command"] * 4, ["repeated", *["command"] * 3]]
+    assert (tmp_path / "log").read_text() == "run x --dataset digits\n"
