@@ -21,6 +21,7 @@ from bench.baselines.noninferiority import (
 from bench.baselines.revisions import (
     StoredFile,
     copy_stored_files,
+    is_revision,
     list_stored_files,
     resolve_revision,
 )
@@ -33,6 +34,8 @@ from bench.records import FIRST_TUNING_SEED, Challenge, Run
 
 SHORT_COMMIT = 12
 _SOURCES = (".py", ".ipynb", ".toml")
+_PLAINLY_A_PATH = re.compile(r"\.{1,2}(?:[/\\]|$)")
+_COMMIT = re.compile(r"[0-9a-fA-F]{40,64}")
 _NUMBERED = re.compile(r"iteration_(\d{1,9})")
 
 
@@ -69,15 +72,32 @@ def read_old(
     `baseline` names another.
 
     Raises:
-        BaselineError: `against` is neither, or there is nothing that could be compared.
+        BaselineError: `against` is neither or both, or there is nothing that could be compared.
         BenchError: a file there is damaged.
     """
-    if Path(against).is_dir():
+    if _is_folder(against, project.root):
         return [
             read_ledger_of_old(Path(against), iteration, challenge, baseline=baseline)
             for iteration in iterations
         ]
     return _read_revision(against, iterations, challenge, project, baseline)
+
+
+def _is_folder(against: str, root: Path) -> bool:
+    """Say whether a folder is meant: a revision comes first, so that no folder can stand for one.
+
+    A commit's full name is never a folder's either: it may not be fetched.
+    """
+    if not Path(against).is_dir():
+        return False
+    if Path(against).is_absolute() or _PLAINLY_A_PATH.match(against):
+        return True
+    if not _COMMIT.fullmatch(against) and not is_revision(root, against):
+        return True
+    raise BaselineError(
+        f"--against {against}: a folder, and a git revision or named like one; write "
+        f"./{against} for the folder, or a full name such as refs/heads/{against} for the revision"
+    )
 
 
 def read_ledger_of_old(

@@ -184,6 +184,27 @@ def test_another_ledger_is_a_baseline(job: Workspace, gate: Gate, tmp_path: Path
     assert gate("--against", str(other), "--baseline", "iteration_3")[0] == 2
 
 
+def test_a_folder_in_the_checkout_never_stands_for_a_revision(job: Workspace, gate: Gate) -> None:
+    """A stranger adds a folder named as the base: the gate is not shown his ledger instead."""
+    base = git(job.folder, "rev-parse", "HEAD")
+    absent = "0123456789abcdef0123456789abcdef01234567"
+    for name in ("main", base, absent, "mine"):
+        plant_ledger(job.folder / name, make_runs(range(40), fingerprint="1" * 64, final=WORSE))
+    fingerprint = change_network(job)
+    plant_ledger(job.folder / "reports" / "ledger", make_runs(range(40), fingerprint=fingerprint))
+
+    for name in ("main", base, absent):
+        code, output = gate("--against", name)
+        assert code == 2
+        assert (
+            f"--against {name}: a folder, and a git revision or named like one; write ./{name} "
+            in output
+        )
+        assert gate("--against", f"./{name}")[0] == 0
+    assert gate("--against", "mine")[0] == 0
+    assert gate("--against", "refs/heads/main")[0] == 0
+
+
 def test_a_ledger_without_runs_on_the_challenge_is_an_error(gate: Gate, tmp_path: Path) -> None:
     """One line that says what to name instead."""
     code, output = gate("--against", str(tmp_path))
