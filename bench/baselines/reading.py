@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import tempfile
 from collections import defaultdict
@@ -30,6 +31,7 @@ from bench.evidence import Evidence, Selection, select_evidence
 from bench.foreign import find_iterations
 from bench.iterations import Iteration, read_iteration
 from bench.ledger import ledger_path, read_outlines
+from bench.recipes import is_recipe_file
 from bench.records import FIRST_TUNING_SEED, Challenge, Run
 
 SHORT_COMMIT = 12
@@ -220,7 +222,7 @@ def _read_old_iteration(
     baseline: str | None,
 ) -> Old:
     if new.origin is not None and baseline is None:
-        old = _find_model_file(new, project, root)
+        old = _find_model_file(new, project, root, source)
     else:
         old = _find_iteration(new, project, root, baseline)
     if old is None:
@@ -247,22 +249,45 @@ def _find_iteration(
     return None if name is None else read_iteration(folder / f"{name}.py")
 
 
-def _find_model_file(new: Iteration, project: Project, root: Path) -> Iteration | None:
-    """Return the same model file as it was, with the recipe and arguments of today."""
-    path, home = new.path.resolve(), project.root.resolve()
-    if new.origin is None or not path.is_relative_to(home):
-        return None
-    place = root / path.relative_to(home)
-    if not place.is_file():
+def _find_model_file(new: Iteration, project: Project, root: Path, source: str) -> Iteration | None:
+    """Return the same model file as it was, with the recipe as it was and today's arguments."""
+    place = _place_at_revision(new.path, project, root)
+    if new.origin is None or place is None:
         return None
     (old,) = find_iterations(
         (f"{place}:{new.network}",),
-        recipe=new.origin.recipe,
+        recipe=_find_recipe(new.origin.recipe, project, root, source),
         arguments=[f"{name}={literal}" for name, literal in new.arguments],
         root=root,
         folder=root / project.models if project.models else root,
     )
     return dataclasses.replace(old, name=new.name)
+
+
+def _find_recipe(recipe: str | None, project: Project, root: Path, source: str) -> str | None:
+    """Return a recipe's name, or where its file is as the revision has it: never today's file."""
+    if recipe is None or not is_recipe_file(recipe):
+        return recipe
+    place = _place_at_revision(Path(recipe), project, root)
+    if place is None:
+        raise BaselineError(
+            f"--against {source}: --recipe {recipe} is not there, and today's may be another; name "
+            "a recipe of the project that is, or train the old code into a ledger and name that"
+        )
+    return str(place)
+
+
+def _place_at_revision(path: Path, project: Project, root: Path) -> Path | None:
+    """Return the copy of a file of the project below `root`, `None` if the revision has none.
+
+    A link is a file of its own name: where it leads today, it may not have led then.
+    """
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100
+    for home in (Path(os.path.abspath(project.root)), project.root.resolve()):  # noqa: PTH100
+        if absolute.is_relative_to(home):
+            place = root / absolute.relative_to(home)
+            return place if place.is_file() else None
+    return None
 
 
 def _list_names(folder: Path, suffix: str) -> list[str]:

@@ -171,6 +171,42 @@ def test_a_model_file_is_compared_with_what_it_was(job: Workspace, gate: Gate) -
     assert gate(*recipe, "--against", f"{base}~1", iteration="nets/net.py:Net")[0] == 2
 
 
+def test_a_recipe_file_is_read_as_the_revision_has_it(
+    job: Workspace, gate: Gate, tmp_path: Path
+) -> None:
+    """A changed recipe is other code; one that the revision has not is never read from today."""
+    (job.folder / "net.py").write_text("from torch import nn\n\n\nclass Net(nn.Sequential): ...\n")
+    recipe = job.folder / "fast.toml"
+    recipe.write_text(
+        'epochs = 15\nbatch_size = 64\n[optimizer]\nkind = "SGD"\nlr = 0.1\nmomentum = 0.9\n'
+    )
+    ledger = job.folder / "reports" / "ledger"
+
+    def plant(final: tuple[int, ...]) -> None:
+        (model,) = find_iterations(("net.py:Net",), recipe="fast.toml", root=job.folder)
+        plant_ledger(ledger, make_runs(range(40), iteration=model, final=final))
+
+    plant((9_946,) * 3)
+    base = commit(job.folder, "a model file and its recipe")
+    compare = ("--against", base, "--recipe")
+    assert "the same code" in gate(*compare, "fast.toml", iteration="net.py:Net")[1]
+
+    recipe.write_text(recipe.read_text().replace("64", "128"))
+    plant((9_940,) * 3)
+    for name in ("fast.toml", str(recipe)):
+        code, output = gate(*compare, name, iteration="net.py:Net")
+        assert code == 1
+        assert "  baseline: worse than net-Net in " in output
+
+    added, outside = job.folder / "added.toml", tmp_path / "outside.toml"
+    outside.write_bytes(recipe.read_bytes())
+    added.symlink_to(recipe)
+    for path in (added, outside):
+        code, output = gate(*compare, str(path), iteration="net.py:Net")
+        assert code == 2
+        assert f"--recipe {path} is not there" in output
+
+
 def test_another_ledger_is_a_baseline(job: Workspace, gate: Gate, tmp_path: Path) -> None:
     """The code that most of its runs are of is the old one; our own runs there are passed over."""
     other = plant_ledger(tmp_path / "other", make_runs(range(40), fingerprint="1" * 64))
