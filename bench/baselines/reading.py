@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
+from msgspec.structs import replace
+
 from bench.baselines.noninferiority import (
     Comparand,
     NonInferiority,
@@ -36,6 +38,7 @@ from bench.records import FIRST_TUNING_SEED, Challenge, Run
 
 SHORT_COMMIT = 12
 _SOURCES = (".py", ".ipynb", ".toml")
+_OTHER_CODE = "the runs there are of another engine, or of code before the file there"
 _PLAINLY_A_PATH = re.compile(r"\.{1,2}(?:[/\\]|$)")
 _COMMIT = re.compile(r"[0-9a-fA-F]{40,64}")
 _NUMBERED = re.compile(r"iteration_(\d{1,9})")
@@ -52,12 +55,16 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Old:
-    """What new code is compared with; `fingerprint` is that of the old code, "" of none."""
+    """What new code is compared with; `fingerprint` is that of the old code, "" of none.
+
+    `note` is what a reader has to know of it, "" of nothing.
+    """
 
     source: str
     iteration: str
     fingerprint: str
     selection: Selection
+    note: str = ""
 
 
 def read_old(
@@ -149,7 +156,8 @@ def compare_selections(
         why = _explain_nothing_common(theirs, ours, old)
         return leave_undecided(after, before, why, margin=margin)
     earlier, later = max(alike, key=lambda pair: min(len(each.runs) for each in pair))
-    return compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
+    found = compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
+    return replace(found, why=f"{found.why}; {old.note}") if old.note else found
 
 
 def _with_runs(selection: Selection) -> list[Evidence]:
@@ -231,12 +239,28 @@ def _read_old_iteration(
             "could stand for it; name one with --baseline"
         )
     path = ledger_path(root / project.ledger, challenge.name, old.name)
+    runs = read_outlines(path).runs
+    fingerprint = _find_trained_code(runs, old.fingerprint, new.fingerprint)
+    is_other = fingerprint != old.fingerprint
     return Old(
         source=source,
         iteration=old.name,
-        fingerprint=old.fingerprint,
-        selection=select_evidence(read_outlines(path).runs, old),
+        fingerprint=fingerprint,
+        selection=select_evidence(runs, dataclasses.replace(old, fingerprint=fingerprint)),
+        note=_OTHER_CODE if is_other else "",
     )
+
+
+def _find_trained_code(runs: Sequence[Run], computed: str, new: str) -> str:
+    """Return the code that a revision's runs are of: its file's, else what most are of.
+
+    `computed` is the fingerprint of the old file with today's engine. Where no run has it, the
+    engine has changed since, or the file had before; the new code's own runs say nothing of that.
+    """
+    claims = [run for run in runs if run.seed < FIRST_TUNING_SEED]
+    if any(run.fingerprint == computed for run in claims):
+        return computed
+    return _choose_fingerprint([run for run in claims if run.fingerprint != new], new) or computed
 
 
 def _find_iteration(

@@ -11,6 +11,7 @@ import pytest
 from planted_runs import make_run, make_runs, plant_ledger
 from workspaces import Workspace, make_workspace
 
+from bench import iterations
 from bench.baselines.revisions import (
     MOST_FILES,
     StoredFile,
@@ -102,6 +103,30 @@ def test_new_code_is_compared_with_the_old_codes_own_runs(
     assert found == code
     assert f"  baseline: {standing} than iteration_4 in main (" in output
     assert "(40 pairs of seeds)" in output
+
+
+def test_a_change_of_the_engine_is_other_code(
+    job: Workspace, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model file is as it was, and yet its old runs are of other code: they are compared."""
+    monkeypatch.setattr(iterations, "TRAINING_SEMANTICS", 2)
+    without_runs, output = gate("--against", "main")
+    assert without_runs == 3
+    assert "the same code" not in output
+    assert "no runs of the new code" in output
+
+    new = read_iteration(job.folder / "models" / "iteration_4.py")
+    ledger = job.folder / "reports" / "ledger"
+    plant_ledger(ledger, make_runs(range(40), iteration=new, final=(9_940,) * 3))
+    code, output = gate("--against", "main", "--margin", "0.01")
+
+    assert code == 1
+    assert "  baseline: worse than iteration_4 in main (" in output
+    assert "(40 pairs of seeds)" in output
+    assert "; the runs there are of another engine, or of code before the file there" in output
+
+    commit(job.folder, "trained by the new engine")
+    assert "the same code" in gate("--against", "HEAD")[1]
 
 
 def test_runs_that_were_added_to_the_old_code_later_do_not_count(
@@ -321,7 +346,7 @@ def test_nothing_of_a_revision_is_run_or_filtered(
     code, output = gate("--against", "HEAD")
 
     assert code == 3  # the file has changed: its runs are stale
-    assert "the same code" in output
+    assert "baseline: not shown to be as good as iteration_4 in HEAD (" in output
     assert not trap.exists()
     assert sorted(job.folder.rglob("*")) == before
 
