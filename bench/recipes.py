@@ -41,12 +41,18 @@ def find_recipe(text: str, folder: Path = MODELS) -> Recipe:
     path = Path(text)
     if path.suffix == ".py":
         return read_iteration(path).recipe
-    if path.suffix == ".toml" or path.is_file():
+    if is_recipe_file(text):
         return read_recipe(path)
     known = {iteration.name: iteration.recipe for iteration in list_iterations(folder)}
     if text not in known:
         raise RecipeError(f"{text}: no such recipe; name a TOML file or one of {', '.join(known)}")
     return known[text]
+
+
+def is_recipe_file(text: str) -> bool:
+    """Say whether a recipe is named by a file, and not by an iteration."""
+    path = Path(text)
+    return path.suffix in (".py", ".toml") or path.is_file()
 
 
 def read_recipe(path: Path) -> Recipe:

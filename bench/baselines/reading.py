@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import tempfile
 from collections import defaultdict
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
+
+from msgspec.structs import replace
 
 from bench.baselines.noninferiority import (
     Comparand,
@@ -21,6 +24,7 @@ from bench.baselines.noninferiority import (
 from bench.baselines.revisions import (
     StoredFile,
     copy_stored_files,
+    is_revision,
     list_stored_files,
     resolve_revision,
 )
@@ -29,10 +33,14 @@ from bench.evidence import Evidence, Selection, select_evidence
 from bench.foreign import find_iterations
 from bench.iterations import Iteration, read_iteration
 from bench.ledger import ledger_path, read_outlines
+from bench.recipes import is_recipe_file
 from bench.records import FIRST_TUNING_SEED, Challenge, Run
 
 SHORT_COMMIT = 12
 _SOURCES = (".py", ".ipynb", ".toml")
+_OTHER_CODE = "the runs there are of another engine, or of code before the file there"
+_PLAINLY_A_PATH = re.compile(r"\.{1,2}(?:[/\\]|$)")
+_COMMIT = re.compile(r"[0-9a-fA-F]{40,64}")
 _NUMBERED = re.compile(r"iteration_(\d{1,9})")
 
 
@@ -47,12 +55,16 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Old:
-    """What new code is compared with; `fingerprint` is that of the old code, "" of none."""
+    """What new code is compared with; `fingerprint` is that of the old code, "" of none.
+
+    `note` is what a reader has to know of it, "" of nothing.
+    """
 
     source: str
     iteration: str
     fingerprint: str
     selection: Selection
+    note: str = ""
 
 
 def read_old(
@@ -69,15 +81,32 @@ def read_old(
     `baseline` names another.
 
     Raises:
-        BaselineError: `against` is neither, or there is nothing that could be compared.
+        BaselineError: `against` is neither or both, or there is nothing that could be compared.
         BenchError: a file there is damaged.
     """
-    if Path(against).is_dir():
+    if _is_folder(against, project.root):
         return [
             read_ledger_of_old(Path(against), iteration, challenge, baseline=baseline)
             for iteration in iterations
         ]
     return _read_revision(against, iterations, challenge, project, baseline)
+
+
+def _is_folder(against: str, root: Path) -> bool:
+    """Say whether a folder is meant: a revision comes first, so that no folder can stand for one.
+
+    A commit's full name is never a folder's either: it may not be fetched.
+    """
+    if not Path(against).is_dir():
+        return False
+    if Path(against).is_absolute() or _PLAINLY_A_PATH.match(against):
+        return True
+    if not _COMMIT.fullmatch(against) and not is_revision(root, against):
+        return True
+    raise BaselineError(
+        f"--against {against}: a folder, and a git revision or named like one; write "
+        f"./{against} for the folder, or a full name such as refs/heads/{against} for the revision"
+    )
 
 
 def read_ledger_of_old(
@@ -127,7 +156,8 @@ def compare_selections(
         why = _explain_nothing_common(theirs, ours, old)
         return leave_undecided(after, before, why, margin=margin)
     earlier, later = max(alike, key=lambda pair: min(len(each.runs) for each in pair))
-    return compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
+    found = compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
+    return replace(found, why=f"{found.why}; {old.note}") if old.note else found
 
 
 def _with_runs(selection: Selection) -> list[Evidence]:
@@ -200,7 +230,7 @@ def _read_old_iteration(
     baseline: str | None,
 ) -> Old:
     if new.origin is not None and baseline is None:
-        old = _find_model_file(new, project, root)
+        old = _find_model_file(new, project, root, source)
     else:
         old = _find_iteration(new, project, root, baseline)
     if old is None:
@@ -209,12 +239,28 @@ def _read_old_iteration(
             "could stand for it; name one with --baseline"
         )
     path = ledger_path(root / project.ledger, challenge.name, old.name)
+    runs = read_outlines(path).runs
+    fingerprint = _find_trained_code(runs, old.fingerprint, new.fingerprint)
+    is_other = fingerprint != old.fingerprint
     return Old(
         source=source,
         iteration=old.name,
-        fingerprint=old.fingerprint,
-        selection=select_evidence(read_outlines(path).runs, old),
+        fingerprint=fingerprint,
+        selection=select_evidence(runs, dataclasses.replace(old, fingerprint=fingerprint)),
+        note=_OTHER_CODE if is_other else "",
     )
+
+
+def _find_trained_code(runs: Sequence[Run], computed: str, new: str) -> str:
+    """Return the code that a revision's runs are of: its file's, else what most are of.
+
+    `computed` is the fingerprint of the old file with today's engine. Where no run has it, the
+    engine has changed since, or the file had before; the new code's own runs say nothing of that.
+    """
+    claims = [run for run in runs if run.seed < FIRST_TUNING_SEED]
+    if any(run.fingerprint == computed for run in claims):
+        return computed
+    return _choose_fingerprint([run for run in claims if run.fingerprint != new], new) or computed
 
 
 def _find_iteration(
@@ -227,22 +273,45 @@ def _find_iteration(
     return None if name is None else read_iteration(folder / f"{name}.py")
 
 
-def _find_model_file(new: Iteration, project: Project, root: Path) -> Iteration | None:
-    """Return the same model file as it was, with the recipe and arguments of today."""
-    path, home = new.path.resolve(), project.root.resolve()
-    if new.origin is None or not path.is_relative_to(home):
-        return None
-    place = root / path.relative_to(home)
-    if not place.is_file():
+def _find_model_file(new: Iteration, project: Project, root: Path, source: str) -> Iteration | None:
+    """Return the same model file as it was, with the recipe as it was and today's arguments."""
+    place = _place_at_revision(new.path, project, root)
+    if new.origin is None or place is None:
         return None
     (old,) = find_iterations(
         (f"{place}:{new.network}",),
-        recipe=new.origin.recipe,
+        recipe=_find_recipe(new.origin.recipe, project, root, source),
         arguments=[f"{name}={literal}" for name, literal in new.arguments],
         root=root,
         folder=root / project.models if project.models else root,
     )
     return dataclasses.replace(old, name=new.name)
+
+
+def _find_recipe(recipe: str | None, project: Project, root: Path, source: str) -> str | None:
+    """Return a recipe's name, or where its file is as the revision has it: never today's file."""
+    if recipe is None or not is_recipe_file(recipe):
+        return recipe
+    place = _place_at_revision(Path(recipe), project, root)
+    if place is None:
+        raise BaselineError(
+            f"--against {source}: --recipe {recipe} is not there, and today's may be another; name "
+            "a recipe of the project that is, or train the old code into a ledger and name that"
+        )
+    return str(place)
+
+
+def _place_at_revision(path: Path, project: Project, root: Path) -> Path | None:
+    """Return the copy of a file of the project below `root`, `None` if the revision has none.
+
+    A link is a file of its own name: where it leads today, it may not have led then.
+    """
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100
+    for home in (Path(os.path.abspath(project.root)), project.root.resolve()):  # noqa: PTH100
+        if absolute.is_relative_to(home):
+            place = root / absolute.relative_to(home)
+            return place if place.is_file() else None
+    return None
 
 
 def _list_names(folder: Path, suffix: str) -> list[str]:

@@ -63,6 +63,15 @@ def resolve_revision(root: Path, revision: str) -> str:
     return found.decode()
 
 
+def is_revision(root: Path, text: str) -> bool:
+    """Say whether the repository of a folder has such a revision, False where there is none."""
+    try:
+        resolve_revision(root, text)
+    except BaselineError:
+        return False
+    return True
+
+
 def list_stored_files(root: Path, commit: str, folder: str) -> tuple[StoredFile, ...]:
     """Return the plain files below a folder of the project at a commit, none if it is not there.
 

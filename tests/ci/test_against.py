@@ -11,6 +11,7 @@ import pytest
 from planted_runs import make_run, make_runs, plant_ledger
 from workspaces import Workspace, make_workspace
 
+from bench import iterations
 from bench.baselines.revisions import (
     MOST_FILES,
     StoredFile,
@@ -104,6 +105,30 @@ def test_new_code_is_compared_with_the_old_codes_own_runs(
     assert "(40 pairs of seeds)" in output
 
 
+def test_a_change_of_the_engine_is_other_code(
+    job: Workspace, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model file is as it was, and yet its old runs are of other code: they are compared."""
+    monkeypatch.setattr(iterations, "TRAINING_SEMANTICS", 2)
+    without_runs, output = gate("--against", "main")
+    assert without_runs == 3
+    assert "the same code" not in output
+    assert "no runs of the new code" in output
+
+    new = read_iteration(job.folder / "models" / "iteration_4.py")
+    ledger = job.folder / "reports" / "ledger"
+    plant_ledger(ledger, make_runs(range(40), iteration=new, final=(9_940,) * 3))
+    code, output = gate("--against", "main", "--margin", "0.01")
+
+    assert code == 1
+    assert "  baseline: worse than iteration_4 in main (" in output
+    assert "(40 pairs of seeds)" in output
+    assert "; the runs there are of another engine, or of code before the file there" in output
+
+    commit(job.folder, "trained by the new engine")
+    assert "the same code" in gate("--against", "HEAD")[1]
+
+
 def test_runs_that_were_added_to_the_old_code_later_do_not_count(
     job: Workspace, gate: Gate
 ) -> None:
@@ -171,6 +196,42 @@ def test_a_model_file_is_compared_with_what_it_was(job: Workspace, gate: Gate) -
     assert gate(*recipe, "--against", f"{base}~1", iteration="nets/net.py:Net")[0] == 2
 
 
+def test_a_recipe_file_is_read_as_the_revision_has_it(
+    job: Workspace, gate: Gate, tmp_path: Path
+) -> None:
+    """A changed recipe is other code; one that the revision has not is never read from today."""
+    (job.folder / "net.py").write_text("from torch import nn\n\n\nclass Net(nn.Sequential): ...\n")
+    recipe = job.folder / "fast.toml"
+    recipe.write_text(
+        'epochs = 15\nbatch_size = 64\n[optimizer]\nkind = "SGD"\nlr = 0.1\nmomentum = 0.9\n'
+    )
+    ledger = job.folder / "reports" / "ledger"
+
+    def plant(final: tuple[int, ...]) -> None:
+        (model,) = find_iterations(("net.py:Net",), recipe="fast.toml", root=job.folder)
+        plant_ledger(ledger, make_runs(range(40), iteration=model, final=final))
+
+    plant((9_946,) * 3)
+    base = commit(job.folder, "a model file and its recipe")
+    compare = ("--against", base, "--recipe")
+    assert "the same code" in gate(*compare, "fast.toml", iteration="net.py:Net")[1]
+
+    recipe.write_text(recipe.read_text().replace("64", "128"))
+    plant((9_940,) * 3)
+    for name in ("fast.toml", str(recipe)):
+        code, output = gate(*compare, name, iteration="net.py:Net")
+        assert code == 1
+        assert "  baseline: worse than net-Net in " in output
+
+    added, outside = job.folder / "added.toml", tmp_path / "outside.toml"
+    outside.write_bytes(recipe.read_bytes())
+    added.symlink_to(recipe)
+    for path in (added, outside):
+        code, output = gate(*compare, str(path), iteration="net.py:Net")
+        assert code == 2
+        assert f"--recipe {path} is not there" in output
+
+
 def test_another_ledger_is_a_baseline(job: Workspace, gate: Gate, tmp_path: Path) -> None:
     """The code that most of its runs are of is the old one; our own runs there are passed over."""
     other = plant_ledger(tmp_path / "other", make_runs(range(40), fingerprint="1" * 64))
@@ -182,6 +243,27 @@ def test_another_ledger_is_a_baseline(job: Workspace, gate: Gate, tmp_path: Path
     assert code == 0
     assert f"not worse than iteration_4 in {other}: median difference +0.000 to +0.000" in output
     assert gate("--against", str(other), "--baseline", "iteration_3")[0] == 2
+
+
+def test_a_folder_in_the_checkout_never_stands_for_a_revision(job: Workspace, gate: Gate) -> None:
+    """A stranger adds a folder named as the base: the gate is not shown his ledger instead."""
+    base = git(job.folder, "rev-parse", "HEAD")
+    absent = "0123456789abcdef0123456789abcdef01234567"
+    for name in ("main", base, absent, "mine"):
+        plant_ledger(job.folder / name, make_runs(range(40), fingerprint="1" * 64, final=WORSE))
+    fingerprint = change_network(job)
+    plant_ledger(job.folder / "reports" / "ledger", make_runs(range(40), fingerprint=fingerprint))
+
+    for name in ("main", base, absent):
+        code, output = gate("--against", name)
+        assert code == 2
+        assert (
+            f"--against {name}: a folder, and a git revision or named like one; write ./{name} "
+            in output
+        )
+        assert gate("--against", f"./{name}")[0] == 0
+    assert gate("--against", "mine")[0] == 0
+    assert gate("--against", "refs/heads/main")[0] == 0
 
 
 def test_a_ledger_without_runs_on_the_challenge_is_an_error(gate: Gate, tmp_path: Path) -> None:
@@ -264,7 +346,7 @@ def test_nothing_of_a_revision_is_run_or_filtered(
     code, output = gate("--against", "HEAD")
 
     assert code == 3  # the file has changed: its runs are stale
-    assert "the same code" in output
+    assert "baseline: not shown to be as good as iteration_4 in HEAD (" in output
     assert not trap.exists()
     assert sorted(job.folder.rglob("*")) == before
 
