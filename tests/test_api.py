@@ -14,14 +14,18 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import click
+import numpy as np
 import pytest
 from export_reader import need
 from msgspec.structs import replace
 from planted_runs import CLEAN, LATEST, LUCKY, make_run, make_runs, plant_ledger
 
 import bench
+from bench.api.counts import MOST_BLOCK, MOST_EPOCHS, MOST_WORKERS
 from bench.api.models import find_iteration
 from bench.api.running import _make_plan
+from bench.commands.run import command as run_command
 from bench.errors import BenchError, IterationError, SettingsError
 from bench.interruption import Interruption
 from models.recipe import SGD, Constant, OneCycle, Recipe
@@ -377,11 +381,54 @@ def test_seeds_are_a_number_a_range_or_a_list(
     assert plan.time_budget_seconds == 90
 
 
-@pytest.mark.parametrize("seeds", [0, -1, "ten", [], [-2]])
+@pytest.mark.parametrize("seeds", [np.int64(3), np.arange(3), (np.int64(n) for n in (2, 1, 0))])
+def test_seeds_may_be_of_numpy(seeds: Any) -> None:
+    """They are whole numbers all the same."""
+    assert _make_plan(seeds, None, None).seeds == (0, 1, 2)
+
+
+@pytest.mark.parametrize("seeds", [0, -1, "ten", [], [-2], 2.0, [2.0], object()])
 def test_no_seeds_are_an_error(seeds: Any) -> None:
     """Of one line."""
     with pytest.raises(SettingsError, match="seeds"):
         _make_plan(seeds, None, None)
+
+
+@pytest.mark.parametrize("name", ["workers", "epochs", "block"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", 1_000_000], ids=str)
+def test_a_wrong_count_is_refused_before_training(name: str, value: Any, module: Any) -> None:
+    """As by the command: the range is the option's."""
+    with pytest.raises(SettingsError, match=rf"^{name}={value!r}: not a whole number from 1 to"):
+        bench.run(module.Net, recipe=RECIPE, challenge="digits", **{name: value})
+
+
+def test_the_ranges_are_those_of_the_command() -> None:
+    """Of `bench run`'s options of the same names."""
+    ranges = {
+        option.name: option.type.max
+        for option in run_command.params
+        if isinstance(option.type, click.IntRange)
+    }
+
+    assert ranges == {"workers": MOST_WORKERS, "epochs": MOST_EPOCHS, "block": MOST_BLOCK}
+
+
+def test_a_device_that_is_not_known_is_refused() -> None:
+    """It is never the CPU without a word; `bench.run` hands its text to this."""
+    from bench.training.devices import choose_device
+
+    with pytest.raises(BenchError, match="gpu: no such device; use auto, cpu or cuda"):
+        choose_device("gpu")
+
+
+def test_what_is_judged_and_shown_is_checked(tmp_path: Path) -> None:
+    """Conditions are no text, and there are two kinds of rows."""
+    wrong: Any = "cpu"
+    with pytest.raises(SettingsError, match="conditions='cpu': not"):
+        bench.judge("iteration_4", challenge="mnist", ledger=tmp_path, conditions=wrong)
+    result = bench.judge("iteration_4", challenge="mnist", ledger=tmp_path)
+    with pytest.raises(SettingsError, match="rows='cpu': no such rows"):
+        result.to_frame(wrong)
 
 
 def test_a_second_interruption_leaves_the_kernel_alive() -> None:

@@ -36,6 +36,10 @@ def judge(
     Raises:
         BenchError: a value is wrong, or the ledger cannot be read.
     """
+    if not isinstance(conditions, Conditions | None):
+        raise SettingsError(
+            f"conditions={conditions!r}: not bench.Conditions; pass those of a result or of a run"
+        )
     iteration = find_iteration(model, recipe, arguments)
     folder = find_ledger(Path(ledger) if ledger is not None else None)
     asked = resolve_challenge(challenge) or find_challenge(UNNAMED, folder)

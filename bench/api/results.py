@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.api.charts import render_result
+from bench.errors import SettingsError
 from bench.exports.collection import group_runs
 from bench.exports.destinations import import_extra
 from bench.exports.tables import COLUMNS, Rows, list_rows
@@ -59,8 +60,11 @@ class Result:
         """Return the runs, or their epochs, with the columns of `bench export` (docs/exports.md).
 
         Raises:
+            SettingsError: `rows` is neither.
             ExportError: pandas is not installed.
         """
+        if rows not in COLUMNS:
+            raise SettingsError(f"rows={rows!r}: no such rows; pass 'runs' or 'epochs'")
         frame_of = import_extra("pandas", extra="frames").DataFrame
         groups = group_runs(self.runs, self.iteration.name, self.iteration, self.challenge)
         frame: pandas.DataFrame = frame_of(list_rows(groups, rows), columns=list(COLUMNS[rows]))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
+from bench.api.counts import MOST_BLOCK, MOST_EPOCHS, MOST_WORKERS, check_count, list_seeds
 from bench.api.judging import resolve_challenge
 from bench.api.models import Given, find_iteration
 from bench.api.results import Result
@@ -27,7 +28,7 @@ from bench.interruption import Interruption
 from bench.ledger import check_writable
 from bench.progress import Progress
 from bench.records import Challenge
-from bench.seeds import name_seeds, parse_seeds
+from bench.seeds import name_seeds
 from models.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ def run(
             given up; finished runs are in the ledger.
         KeyboardInterrupt: training was interrupted.
     """
+    workers = check_count("workers", workers, MOST_WORKERS)
+    epochs = check_count("epochs", epochs, MOST_EPOCHS)
+    block = check_count("block", block, MOST_BLOCK)
     iteration = find_iteration(model, recipe, arguments)
     if epochs is not None:
         iteration = change_epochs(iteration, epochs=epochs)
@@ -107,7 +111,7 @@ def _make_plan(
     until_decided: bool | None,
     time_budget: float | str | None,
 ) -> Plan:
-    wanted = _list_seeds(DEFAULT_SEEDS if seeds is None else seeds)
+    wanted = list_seeds(DEFAULT_SEEDS if seeds is None else seeds)
     seconds = parse_duration(time_budget) if isinstance(time_budget, str) else time_budget
     if seconds is not None and not seconds > 0:
         raise SettingsError(f"time_budget={seconds}: not a time; write seconds, or '20m'")
@@ -116,15 +120,6 @@ def _make_plan(
         until_decided=seeds is None if until_decided is None else until_decided,
         time_budget_seconds=seconds,
     )
-
-
-def _list_seeds(seeds: int | str | Iterable[int]) -> tuple[int, ...]:
-    if isinstance(seeds, int | str):
-        return parse_seeds(str(seeds))
-    listed = sorted(set(seeds))
-    if not listed:
-        raise SettingsError("seeds: none; name one at least")
-    return parse_seeds(",".join(f"{seed}-{seed}" for seed in listed))
 
 
 def _open_session(

@@ -56,15 +56,19 @@ def write_event_files(
 
 
 def place_run(folder: Path, run: Run) -> Path:
-    """Return a run's file: its folder is the name that TensorBoard shows."""
-    conditions = _UNSAFE.sub("-", str(run.conditions)).strip("-")
-    place = (
-        folder
-        / run.challenge
-        / run.iteration
-        / f"{run.fingerprint[:SHORT_FINGERPRINT]}-{conditions}-{run.dataset[:SHORT_FINGERPRINT]}"
+    """Return a run's file: its folder is the name that TensorBoard shows.
+
+    A ledger may be a stranger's: no text of it leads out of the folder.
+    """
+    parts = (
+        run.fingerprint[:SHORT_FINGERPRINT],
+        str(run.conditions),
+        run.dataset[:SHORT_FINGERPRINT],
     )
-    return place / f"seed_{run.seed}" / "events.out.tfevents.drilldown"
+    # a hyphen is between the parts, so that together they are never ".."
+    group = "-".join(_UNSAFE.sub("-", part).strip("-") for part in parts)
+    place = folder / run.challenge / run.iteration / group / f"seed_{run.seed}"
+    return place / "events.out.tfevents.drilldown"
 
 
 def list_scalars(epoch: EpochScore) -> dict[str, float]:

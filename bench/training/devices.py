@@ -20,8 +20,10 @@ def choose_device(name: str) -> torch.device:
     """Return the device of `auto`, `cpu` or `cuda`.
 
     Raises:
-        DeviceError: CUDA is asked for, and torch sees no CUDA device.
+        DeviceError: it is none of these, or CUDA is asked for and torch sees no CUDA device.
     """
+    if name not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"--device {name}: no such device; use auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
             f"--device cuda: torch {torch.__version__} sees no CUDA device; "

@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 from export_reader import export, identify, need
+from msgspec.structs import replace
+from planted_runs import make_run
+
+from bench.exports.event_files import place_run
 
 
 def read_scalars(folder: Path) -> dict[Path, dict[str, list[tuple[int, float]]]]:
@@ -76,6 +80,16 @@ def test_a_second_export_writes_the_same_bytes(ledger: Path, tmp_path: Path) -> 
 
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
     assert len(before) == 10
+
+
+@pytest.mark.parametrize("field", ["fingerprint", "dataset"])
+@pytest.mark.parametrize("text", ["/../../../../", "/elsewhere", "..", ""])
+def test_no_text_of_a_ledger_leads_out_of_the_folder(field: str, text: str, tmp_path: Path) -> None:
+    """A stranger's digest is part of one folder's name, whatever is in it."""
+    place = place_run(tmp_path, replace(make_run(), **{field: text})).relative_to(tmp_path)
+
+    assert len(place.parts) == 5
+    assert ".." not in place.parts
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from export_reader import export, identify, need
 
 import bench
+from bench.exports.csv_file import write_csv
 from bench.exports.tables import COLUMNS, EPOCH_COLUMNS, IDENTITY, RUN_COLUMNS
 
 ASSETS = Path(bench.__file__).parent / "report" / "assets"
@@ -101,6 +103,36 @@ def test_no_cell_is_a_formula(ledger: Path, tmp_path: Path) -> None:
     assert next(r for r in rows if r["seed"] == "2")["machine_processor"] == '\'=HYPERLINK("x"),"'
     cells = [cell for row in rows for cell in row.values()]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+
+class Terminal(io.StringIO):
+    """What is printed where someone watches."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("start", ["\n=", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_disguised_cell_is_a_formula(start: str) -> None:
+    """Spreadsheets look behind a line feed, and take the full-width forms of the signs."""
+    file = io.StringIO(newline="")
+    write_csv(file, [{"iteration": f"{start}1+1"}], "runs")
+
+    rows = list(csv.DictReader(io.StringIO(file.getvalue(), newline="")))
+    assert rows[0]["iteration"] == f"'{start}1+1"
+
+
+def test_a_terminal_gets_no_control_characters() -> None:
+    """A file has the text as it is."""
+    row: dict[str, Any] = {"iteration": "a\x1b[2J\x9bb"}
+    terminal, file = Terminal(newline=""), io.StringIO(newline="")
+
+    write_csv(terminal, [row], "runs")
+    write_csv(file, [row], "runs")
+
+    assert r"a\x1b[2J\x9bb" in terminal.getvalue()
+    assert "\x1b" not in terminal.getvalue()
+    assert "a\x1b[2J\x9bb" in file.getvalue()
 
 
 def test_pandas_reads_the_epochs_of_a_csv(
