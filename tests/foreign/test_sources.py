@@ -73,6 +73,46 @@ def test_words_leave_the_fingerprint(tmp_path: Path, old: str, new: str) -> None
     assert read(write(tmp_path, NET.replace(old, new))).fingerprint == before
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            'RECIPE = {"width": 4}\nWIDTH = RECIPE["width"]',
+            'RECIPE = {"width": 5}\nWIDTH = RECIPE["width"]',
+        ),
+        (
+            "NARRATIVE = Narrative(title='a', target=())\nWIDTH = len(NARRATIVE.title)",
+            "NARRATIVE = Narrative(title='bb', target=())\nWIDTH = len(NARRATIVE.title)",
+        ),
+        ("WIDTH = RECIPE = 4", "WIDTH = RECIPE = 5"),
+        ("WIDTH = 4\nRECIPE = change(Net)", "WIDTH = 4"),
+    ],
+)
+def test_a_recipe_that_the_file_uses_enters_the_fingerprint(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    """Whatever it is called, a name that is read is code, and so is a call."""
+    first = read(write(tmp_path, NET.replace("WIDTH = 4", before))).fingerprint
+    assert read(write(tmp_path, NET.replace("WIDTH = 4", after))).fingerprint != first
+
+
+def test_a_recipe_that_a_module_beside_it_uses_enters_the_fingerprint(tmp_path: Path) -> None:
+    """It may import it from the model file."""
+    write(tmp_path, "import model\nWIDTH = model.RECIPE", "blocks.py")
+    text = "import blocks\nRECIPE = 4\n" + NET
+    first = read(write(tmp_path, text)).fingerprint
+    assert read(write(tmp_path, text.replace("RECIPE = 4", "RECIPE = 5"))).fingerprint != first
+
+
+@pytest.mark.parametrize(
+    "old", ["NARRATIVE = Narrative(title='a', target=())", "RECIPE = dict(a=1)"]
+)
+def test_words_that_nothing_reads_leave_the_fingerprint(tmp_path: Path, old: str) -> None:
+    """A recipe that is not the one it is trained by is no more than words."""
+    first = read(write(tmp_path, f"{NET}\n{old}\n")).fingerprint
+    assert read(write(tmp_path, f"{NET}\n")).fingerprint == first
+
+
 def test_class_arguments_recipe_and_epochs_change_the_fingerprint(tmp_path: Path) -> None:
     """Each of them trains something else; how a literal is written does not matter."""
     path = write(tmp_path, NET + NET.replace("class Net", "class Other"))
