@@ -16,6 +16,8 @@ from bench.foreign.candidates import is_main_guard
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
+_SETTERS = {"setattr", "delattr"}
+_SHOWERS = {"print", "display", "help"}
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__package__"}
 
 
@@ -67,8 +69,9 @@ def extract_class(tree: ast.Module, name: str) -> Extraction:
 class _Unit:
     """A top-level statement: the names it binds, those it reads at once, and those it reads later.
 
-    `stores` are names of which it sets an attribute or an item (`Net.forward = f`, `x[0] = 1`),
-    `calls` those of which it calls a method (`names.append(x)`).
+    `stores` are names of which it sets an attribute or an item (`Net.forward = f`, `x[0] = 1`,
+    `setattr(Net, "forward", f)`), `calls` those of which it calls a method (`names.append(x)`), and
+    `hands` those that it, a call by itself, hands over (`patch(Net)`).
     """
 
     def __init__(self, node: ast.stmt) -> None:
@@ -82,6 +85,7 @@ class _Unit:
             _drop_annotations(bare)
             self._look(symtable.symtable(ast.unparse(bare), "model", "exec"))
         self.stores, self.calls = _find_changed(node)
+        self.hands = _find_handed(node)
         self.defines = isinstance(node, (*_DEFINITIONS, *_IMPORTS))
         """Whether what it binds is a module, a function or a class: no call changes these."""
 
@@ -142,6 +146,8 @@ class _Search:
         unit, bound = self.units[place], self.units[binder]
         if isinstance(bound.node, _IMPORTS):
             return False
+        if name in unit.hands and (isinstance(bound.node, ast.ClassDef) or _is_display(bound.node)):
+            return True
         return name in unit.stores or (name in unit.calls and not bound.defines)
 
     def _take_unit(self, place: int, name: str) -> list[tuple[str, int]]:
@@ -171,9 +177,27 @@ def _find_changed(node: ast.stmt) -> tuple[set[str], set[str]]:
     for each in ast.walk(node):
         if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute):
             calls |= _find_root(each.func)
+        elif isinstance(each, ast.Call) and _find_root(each.func) & _SETTERS and each.args:
+            stores |= _find_root(each.args[0])
         elif isinstance(each, ast.Attribute | ast.Subscript) and isinstance(each.ctx, ast.Store):
             stores |= _find_root(each)
     return stores, calls
+
+
+def _find_handed(node: ast.stmt) -> set[str]:
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+        return set()
+    call = node.value
+    if _find_root(call.func) & _SHOWERS:
+        return set()
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return {each.id for each in given if isinstance(each, ast.Name)}
+
+
+def _is_display(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(
+        node.value, ast.List | ast.Dict | ast.Set
+    )
 
 
 def _find_root(node: ast.expr) -> set[str]:

@@ -16,7 +16,7 @@ from bench.errors import IterationError
 from bench.files import read_regular
 from bench.foreign.notebooks import NotebookError, read_code, strip_magics
 from bench.limits import MOST_NOTEBOOK_BYTES, MOST_SOURCE_BYTES, MOST_SOURCES
-from bench.syntax import TOO_DEEP, canonicalise, drop_prose, parse_file
+from bench.syntax import TOO_DEEP, canonicalise, drop_prose, name_assigned, parse_file
 
 PROTECTED = frozenset(sys.stdlib_module_names) | {
     "bench", "torch", "torchvision", "numpy", "scipy", "sklearn", "PIL", "fvcore", "msgspec",
@@ -104,18 +104,21 @@ def _find_package(path: Path, tree: ast.Module) -> str:
 def digest_sources(source: Source, drop: frozenset[str]) -> dict[str, object]:
     """Return what a model's numbers depend on: its own tree, and those beside it that it imports.
 
-    Comments, prose and assignments to the names in `drop` are left out.
+    Comments, prose and assignments to the names in `drop` that nothing reads are left out.
     """
-    tree = ast.parse(source.text)
-    tree.body = [node for node in tree.body if not _assigns(node, drop)]
-    sources: dict[str, object] = {"": canonicalise(drop_prose(tree))}
+    sources: dict[str, object] = {}
+    read = _list_read(source.tree, drop)
     for place, file in list_local_modules(source).items():
         content = read_regular(file, inside=source.folders[-1], most_bytes=MOST_SOURCE_BYTES)
         try:
-            sources[place] = canonicalise(drop_prose(ast.parse(content)))
+            beside = ast.parse(content)
+            read |= _list_read(beside, drop)
+            sources[place] = canonicalise(drop_prose(beside))
         except (SyntaxError, ValueError):  # it may never be imported; if it is, it is an error
             sources[place] = hashlib.sha256(content).hexdigest()
-    return sources
+    tree = ast.parse(source.text)
+    tree.body = [node for node in tree.body if not _only_assigns(node, drop - read)]
+    return {"": canonicalise(drop_prose(tree)), **sources}
 
 
 def read_local_modules(source: Source) -> Iterator[tuple[str, ast.Module]]:
@@ -211,7 +214,25 @@ def _files_of(folder: Path, parts: list[str]) -> Iterator[Path]:
         folder = inner
 
 
-def _assigns(node: ast.stmt, names: frozenset[str]) -> bool:
-    return isinstance(node, ast.Assign) and any(
-        isinstance(target, ast.Name) and target.id in names for target in node.targets
+def _list_read(tree: ast.AST, names: frozenset[str]) -> frozenset[str]:
+    """Return which of some names of a module are read, also as attribute, by import or as text."""
+    found: set[object] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found.add(node.name)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return frozenset(name for name in names if name in found)
+
+
+def _only_assigns(node: ast.stmt, names: frozenset[str]) -> bool:
+    """Say whether a statement assigns one of the names alone, and calls nothing but types."""
+    return name_assigned(node) in names and all(
+        isinstance(each.func, ast.Name) and (each.func.id[:1].isupper() or each.func.id == "dict")
+        for each in ast.walk(node)
+        if isinstance(each, ast.Call)
     )

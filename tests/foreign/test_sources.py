@@ -73,6 +73,46 @@ def test_words_leave_the_fingerprint(tmp_path: Path, old: str, new: str) -> None
     assert read(write(tmp_path, NET.replace(old, new))).fingerprint == before
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            'RECIPE = {"width": 4}\nWIDTH = RECIPE["width"]',
+            'RECIPE = {"width": 5}\nWIDTH = RECIPE["width"]',
+        ),
+        (
+            "NARRATIVE = Narrative(title='a', target=())\nWIDTH = len(NARRATIVE.title)",
+            "NARRATIVE = Narrative(title='bb', target=())\nWIDTH = len(NARRATIVE.title)",
+        ),
+        ("WIDTH = RECIPE = 4", "WIDTH = RECIPE = 5"),
+        ("WIDTH = 4\nRECIPE = change(Net)", "WIDTH = 4"),
+    ],
+)
+def test_a_recipe_that_the_file_uses_enters_the_fingerprint(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    """Whatever it is called, a name that is read is code, and so is a call."""
+    first = read(write(tmp_path, NET.replace("WIDTH = 4", before))).fingerprint
+    assert read(write(tmp_path, NET.replace("WIDTH = 4", after))).fingerprint != first
+
+
+def test_a_recipe_that_a_module_beside_it_uses_enters_the_fingerprint(tmp_path: Path) -> None:
+    """It may import it from the model file."""
+    write(tmp_path, "import model\nWIDTH = model.RECIPE", "blocks.py")
+    text = "import blocks\nRECIPE = 4\n" + NET
+    first = read(write(tmp_path, text)).fingerprint
+    assert read(write(tmp_path, text.replace("RECIPE = 4", "RECIPE = 5"))).fingerprint != first
+
+
+@pytest.mark.parametrize(
+    "old", ["NARRATIVE = Narrative(title='a', target=())", "RECIPE = dict(a=1)"]
+)
+def test_words_that_nothing_reads_leave_the_fingerprint(tmp_path: Path, old: str) -> None:
+    """A recipe that is not the one it is trained by is no more than words."""
+    first = read(write(tmp_path, f"{NET}\n{old}\n")).fingerprint
+    assert read(write(tmp_path, f"{NET}\n")).fingerprint == first
+
+
 def test_class_arguments_recipe_and_epochs_change_the_fingerprint(tmp_path: Path) -> None:
     """Each of them trains something else; how a literal is written does not matter."""
     path = write(tmp_path, NET + NET.replace("class Net", "class Other"))
@@ -248,6 +288,18 @@ def extract(text: str) -> str:
          ["n = 1", "n = n + 1", "n += 1"]),
         (["class Net: pass", "def f(self): pass", "Net.forward = f", "Net().cuda()"],
          ["def f", "Net.forward = f"]),
+        (["class Net: pass", "def f(self): pass", "setattr(Net, 'forward', f)", "Net().cuda()"],
+         ["def f", "setattr(Net, 'forward', f)"]),
+        (["class Net: pass", "def f(c): pass", "f(Net)", "print(Net)", "summary(Net(), 1)"],
+         ["def f", "f(Net)"]),
+        (["class Net: pass", "def f(c): pass", "for x in [1]: setattr(Net, 'x', x)", "f(c=Net)"],
+         ["for x in [1]:", "def f", "f(c=Net)"]),
+        (["a = [1, 2]", "shuffle(a)", "from b import shuffle", "class Net:\n    b = a"],
+         ["a = [1, 2]", "shuffle(a)", "from b"]),
+        (["def init(m): pass", "class Net:\n    def f(s): init(s)", "m = Net()", "m.apply(init)"],
+         ["def init"]),
+        (["device = pick()", "class Net:\n    def f(s): device", "train(net, device)"],
+         ["device = pick()"]),
         (["from a import b, c", "class Net(b): pass"], ["from a import b\n"]),
         (["from a import *", "from c import d", "class Net(e): pass"], ["from a import *"]),
         (["import numpy as np", "class Net:\n    def f(self, x: np.ndarray) -> np.ndarray: pass"],
