@@ -19,6 +19,11 @@ CLAIMS_FILES = ("claims.csv", "claims.toml")
 
 MOST_SUBMISSIONS = 5_000
 MOST_LOOKED_AT_BYTES = 1 << 24
+_UNREADABLE = (
+    OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+    MemoryError,
+)  # fmt: skip
+"""What a file that is damaged, or no notebook, may raise when it is looked at."""
 
 
 class Submission(Struct, frozen=True, kw_only=True):
@@ -117,7 +122,7 @@ def _may_define_network(path: Path) -> bool:
         if path.suffix.lower() == ".ipynb":
             return "Module" in _join_cells(text)
         return any(_derives_from_module(node) for node in ast.walk(ast.parse(text)))
-    except (OSError, SyntaxError, ValueError, LookupError, TypeError, RecursionError, MemoryError):
+    except _UNREADABLE:
         return True
 
 

@@ -38,6 +38,7 @@ def test_every_model_file_is_one_and_helpers_in_a_students_folder_are_not(tmp_pa
         ben__net_py="class (\n",
         carl__only_py="x = 1\n",
         dora__notes_ipynb="no notebook",
+        emil__cells_ipynb='{"cells": ["x"]}',
         deep__deeper__model_py=NETWORK,
         _private_py=NETWORK,
     )
@@ -45,6 +46,7 @@ def test_every_model_file_is_one_and_helpers_in_a_students_folder_are_not(tmp_pa
 
     assert found == [
         "a.py", "anna/model.py", "b.ipynb", "ben/net.py", "carl/only.py", "dora/notes.ipynb",
+        "emil/cells.ipynb",
     ]  # fmt: skip
 
 
