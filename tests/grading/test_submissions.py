@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,15 @@ def test_claims_beside_the_submissions_are_found_and_two_tables_are_not_guessed_
     (tmp_path / "claims.toml").write_text("")
     with pytest.raises(GradingError, match="name one with --claims"):
         find_claims_file(tmp_path)
+
+
+def test_names_that_are_not_utf_8_can_be_written_and_stay_apart(tmp_path: Path):
+    """Archives of other systems hold them; each keeps its path, and what is shown is text."""
+    names = (b"caf\xe8.py", b"caf\xe9.py")
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(NETWORK)
+    found = list_submissions(tmp_path, ())
+
+    assert [each.file for each in found] == ["caf\\xe8.py", "caf\\xe9.py"]
+    assert [os.fsencode(each.path.name) for each in found if each.path] == list(names)
+    assert all(each.path is not None and each.path.is_file() for each in found)
