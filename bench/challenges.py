@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -97,3 +98,16 @@ def name_kind(challenge: Challenge) -> str:
 def shows_digits(challenge: Challenge) -> bool:
     """Say whether the images are digits, so that one can be called that."""
     return challenge.classes == DIGIT_NAMES
+
+
+def dataset_option(challenge: Challenge) -> str:
+    """Return what a command needs so that it takes the challenge."""
+    return "" if challenge == MNIST else f" {name_challenge(challenge)}"
+
+
+def name_challenge(challenge: Challenge) -> str:
+    """Return the option that names a challenge, as a shell reads it."""
+    if challenge.name in CHALLENGES:
+        return f"--dataset {shlex.quote(challenge.name)}"
+    named = f"{challenge.file}:{challenge.name}" if challenge.file else challenge.name
+    return f"--challenge {shlex.quote(named)}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from bench.challenges import dataset_option
 from bench.consistency import Decision, decide
 from bench.evidence import Evidence, Selection, run_holds
 from bench.figures import format_count
@@ -72,7 +73,7 @@ def _judge_evidence(
 ) -> Verdict:
     runs = evidence.runs if evidence else ()
     budget = reliable = None
-    answer, why = Answer.UNDECIDED, _explain_absence(selection, write_words(iteration))
+    answer, why = Answer.UNDECIDED, _explain_absence(selection, iteration, challenge)
     if evidence and runs:
         budget = _judge_budget(runs, iteration, challenge)
         holds = [run_holds(run, challenge) for run in runs]
@@ -216,7 +217,8 @@ def _explain_budget(budget: Budget) -> str:
     )
 
 
-def _explain_absence(selection: Selection, name: str) -> str:
+def _explain_absence(selection: Selection, iteration: Iteration, challenge: Challenge) -> str:
+    name = f"{write_words(iteration)}{dataset_option(challenge)}"
     if any(evidence.waiting for evidence in selection.evidence):
         return (
             "seed 0 is missing, and seeds count from 0 without a gap; "

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from builders import CONDITIONS
 from processes import (
     BENCH,
     all_end,
@@ -20,6 +22,12 @@ from processes import (
     stable_lines,
     wait_for_runs,
 )
+from rich.console import Console
+
+from bench.campaign import Campaign, Plan
+from bench.challenges import DIGITS
+from bench.commands.run import _say_what_next
+from bench.foreign import find_iterations
 
 
 @pytest.mark.parametrize("iteration", ["iteration_1", "iteration_4"])
@@ -166,7 +174,8 @@ def test_a_spent_time_budget_starts_no_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(read_runs(tmp_path, "iteration_4")) < 90
     assert "the time budget is spent" in done.stderr
-    assert "to go on: bench run iteration_4" in done.stderr
+    assert "to go on: bench run iteration_4 --dataset digits --epochs 1 --until" in done.stderr
+    assert "trained with --epochs 1: no evidence for the recipe" in done.stderr
 
 
 def test_tuning_seeds_are_recorded_and_are_no_evidence(tmp_path: Path) -> None:
@@ -273,3 +282,29 @@ def test_an_interrupted_plain_run_leaves_no_process(tmp_path: Path) -> None:
     process.wait(timeout=60)
     assert process.returncode == 130
     assert all_end(family), "workers outlive their parent"
+
+
+def test_what_next_is_a_command_for_what_was_trained(tmp_path: Path) -> None:
+    """With the challenge, and with epochs that are not those of the recipe: no evidence."""
+    path = tmp_path / "net.py"
+    path.write_text("import torch.nn as nn\n\n\nclass Net(nn.Module): pass\n")
+    iterations = find_iterations([f"{path}:Net"], recipe="iteration_4", root=tmp_path)
+    campaign = Campaign(
+        iterations,
+        DIGITS,
+        Plan(seeds=(0,), until_decided=True, time_budget_seconds=None),
+        conditions={iterations[0].name: CONDITIONS},
+        datasets=set(),
+        recorded=(),
+    )
+    words = f"{path}:Net --recipe iteration_4 --dataset digits"
+    for epochs, option, last in (
+        (None, "", f"to judge: bench judge {words}"),
+        (3, " --epochs 3", "trained with --epochs 3: no evidence for the recipe"),
+    ):
+        printed = StringIO()
+        _say_what_next(Console(file=printed, width=1000), campaign, epochs)
+        assert printed.getvalue().splitlines() == [
+            f"to go on: bench run {words}{option} --until-decided --time-budget 2h",
+            last,
+        ]

@@ -13,7 +13,7 @@ from planted_runs import CONDITIONS, LATEST, LUCKY, make_cost, make_run, make_ru
 from bench.challenges import DIGITS, MNIST
 from bench.evidence import select_evidence
 from bench.iterations import Iteration
-from bench.records import Answer, Run
+from bench.records import Answer, Challenge, Run
 from bench.seeds import parse_seeds
 from bench.verdict import Verdict, judge, judge_all
 
@@ -201,3 +201,26 @@ def test_a_challenge_brings_its_own_target() -> None:
 
     assert judge(selection, LATEST, MNIST).answer is Answer.FAILS
     assert judge(selection, LATEST, DIGITS).answer is Answer.HOLDS
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [[], make_runs(range(1, 3)), make_runs(range(3), fingerprint="0" * 64)],
+    ids=["none", "no seed 0", "stale"],
+)
+@pytest.mark.parametrize(
+    ("challenge", "option"),
+    [
+        (MNIST, ""),
+        (DIGITS, " --dataset digits"),
+        (replace(DIGITS, name="mine", file="tables/my own.toml"),
+         " --challenge 'tables/my own.toml:mine'"),
+    ],
+    ids=["mnist", "digits", "own"],
+)  # fmt: skip
+def test_what_to_run_names_the_challenge(
+    runs: list[Run], challenge: Challenge, option: str
+) -> None:
+    """The command as it is printed trains for the challenge that was judged."""
+    why = judge(select_evidence(runs, LATEST), LATEST, challenge).why
+    assert re.search(rf"run `bench run {LATEST.name}{re.escape(option)}(`| --seeds 0-0`)", why)

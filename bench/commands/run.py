@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from bench.campaign import Campaign, Plan
+from bench.challenges import dataset_option
 from bench.commands.models import choose_iterations, group_words, model_options, models_argument
 from bench.commands.options import (
     challenge_option,
@@ -33,7 +34,6 @@ from bench.ledger import check_writable
 from bench.pictures import Pictures
 from bench.progress import Progress
 from bench.records import Challenge
-from bench.report.commands import dataset_option
 from bench.report.page import check_page_writable
 from bench.seeds import name_seeds, parse_seeds
 
@@ -154,6 +154,7 @@ def run(
 ) -> int:
     """Train, judge and report; return the exit code."""
     named = chosen = choose_iterations(iterations, recipe, arguments)
+    changed = epochs if any(each.recipe.epochs != epochs for each in chosen) else None
     if epochs is not None:
         named = chosen = tuple(change_epochs(iteration, epochs=epochs) for iteration in chosen)
     wanted = parse_seeds(seeds) if seeds is not None else tuple(range(DEFAULT_SEEDS))
@@ -198,6 +199,7 @@ def run(
     outcome = _train(console, session, campaign, interruption)
     outcome.given_up[:0] = refused
     _conclude(console, campaign, outcome, interrupted=interruption.requested)
+    _say_what_next(console, campaign, changed)
     shown = sessions.show_images(data_found)
     _report(console, folder, challenge, page, data, outcome, named, shown)
     if (failure := _describe_failure(outcome)) is not None:
@@ -335,20 +337,28 @@ def _say(console: Console, text: str) -> None:
 
 
 def _conclude(console: Console, campaign: Campaign, outcome: Outcome, *, interrupted: bool) -> None:
-    """Print the verdicts, why training stopped, what is unfinished, and how to go on."""
+    """Print the verdicts, why training stopped, and what is unfinished."""
     print_verdicts(console, [campaign.verdict(name) for name in campaign.iterations])
     reason = "interrupted" if interrupted else _explain_stop(campaign, outcome)
     safe = "the runs before are" if outcome.refusal else "finished runs are"
     _say(console, f"stopped: {reason}; {safe} in the ledger")
     _name_unfinished(console, campaign, outcome)
+
+
+def _say_what_next(console: Console, campaign: Campaign, epochs: int | None) -> None:
+    """Print how to go on and how to judge; `epochs` are those that are not the recipes' own."""
+    dataset = dataset_option(campaign.challenge)
+    options = f"{dataset} --epochs {epochs}" if epochs is not None else dataset
     # inside `nox -s bench` the command is on no path of the user's
     started_by_nox = os.environ.get("NOX_CURRENT_SESSION") == "bench"
     command_line = "nox -s bench --" if started_by_nox else "bench run"
     for words in group_words([campaign.iterations[name] for name in campaign.undecided]):
-        _say(console, f"to go on: {command_line} {words} --until-decided --time-budget 2h")
+        _say(console, f"to go on: {command_line} {words}{options} --until-decided --time-budget 2h")
+    if epochs is not None:
+        _say(console, f"trained with --epochs {epochs}: no evidence for the recipe")
+        return
     for iteration in campaign.iterations.values():
         if iteration.origin is not None:
-            dataset = dataset_option(campaign.challenge)
             _say(console, f"to judge: bench judge {write_words(iteration)}{dataset}")
 
 

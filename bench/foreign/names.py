@@ -68,10 +68,13 @@ def _find_file(place: str, text: str) -> Path:
 
 
 def _find_module(parts: list[str]) -> Path | None:
-    """Return the source of a module, or of a package its __init__.py, and import nothing."""
+    """Return the source of a module, or of a package its __init__.py, and import nothing.
+
+    Each part is looked for by itself: of a dotted name Python wants the parent to be imported.
+    """
     folders: list[str] | None = [str(Path.cwd()), *sys.path]
-    for place, _ in enumerate(parts):
-        spec = PathFinder.find_spec(".".join(parts[: place + 1]), folders)
+    for place, part in enumerate(parts):
+        spec = PathFinder.find_spec(part, folders)
         if spec is None:
             return None
         folders = spec.submodule_search_locations

@@ -18,6 +18,7 @@ from bench.errors import GradingError
 from bench.files import read_regular
 from bench.grading.numbers import ClaimedCount, parse_accuracy, parse_count, parse_epoch
 from bench.limits import MOST_SOURCE_BYTES, MOST_TEXT
+from bench.literals import shorten
 
 COLUMNS = ("file", "class", "arguments", "recipe", "student", "parameters", "accuracy", "epoch")
 """Columns of a CSV, keys of a TOML table: `file` must be there, the others may."""
@@ -118,8 +119,8 @@ def _check_columns(columns: list[str], where: str) -> None:
 def _read_toml(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise GradingError(f"{path}: not valid TOML ({error})") from error
+    except (ValueError, RecursionError) as error:  # also of a number with thousands of digits
+        raise GradingError(f"{path}: not valid TOML ({error}); correct it") from error
     tables = document.pop(TABLE, [])
     for name in document:
         raise GradingError(f"{path}: {name!r} is not a table of claims; write [[{TABLE}]]")
@@ -189,9 +190,7 @@ class _Row:
             ) from error
 
     def _refuse(self, column: str, value: object, why: str) -> GradingError:
-        shown = repr(value)
-        shown = shown if len(shown) <= 60 else f"{shown[:60]}..."
-        return GradingError(f"{self._where}: {column} {shown} {why}")
+        return GradingError(f"{self._where}: {column} {shorten(value)} {why}")
 
 
 def _parse_arguments(text: str) -> Arguments:

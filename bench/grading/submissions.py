@@ -19,12 +19,18 @@ CLAIMS_FILES = ("claims.csv", "claims.toml")
 
 MOST_SUBMISSIONS = 5_000
 MOST_LOOKED_AT_BYTES = 1 << 24
+_UNREADABLE = (
+    OSError, SyntaxError, ValueError, LookupError, TypeError, AttributeError, RecursionError,
+    MemoryError,
+)  # fmt: skip
+"""What a file that is damaged, or no notebook, may raise when it is looked at."""
 
 
 class Submission(Struct, frozen=True, kw_only=True):
-    """One file, or one class of it, with its claim; `path` is `None` for a file that is missing.
+    r"""One file, or one class of it, with its claim; `path` is `None` for a file that is missing.
 
-    `file` is the path below the folder of submissions, with slashes.
+    `file` is the path below the folder of submissions, with slashes; what of it is not UTF-8 is
+    written as `\xe9`.
     """
 
     file: str
@@ -64,7 +70,7 @@ def list_submissions(folder: Path, claims: Sequence[Claimed]) -> tuple[Submissio
     by_file: dict[str, list[Claimed]] = defaultdict(list)
     for claim in claims:
         by_file[claim.file].append(claim)
-    found = {path.relative_to(folder).as_posix(): path for path in _list_files(folder, by_file)}
+    found = {_name_file(path, folder): path for path in _list_files(folder, by_file)}
     if not found and not claims:
         raise GradingError(
             f"{folder}: no submissions; put one .py or .ipynb file there for each, or one folder"
@@ -78,6 +84,12 @@ def list_submissions(folder: Path, claims: Sequence[Claimed]) -> tuple[Submissio
         for file in sorted({*found, *by_file})
         for claim in by_file.get(file) or (None,)
     )
+
+
+def _name_file(path: Path, folder: Path) -> str:
+    """Return the place of a file as text that every file and terminal can hold."""
+    name = path.relative_to(folder).as_posix().encode("utf-8", "surrogateescape")
+    return name.decode("utf-8", "backslashreplace")
 
 
 def _list_files(folder: Path, claimed: Iterable[str]) -> list[Path]:
@@ -117,7 +129,7 @@ def _may_define_network(path: Path) -> bool:
         if path.suffix.lower() == ".ipynb":
             return "Module" in _join_cells(text)
         return any(_derives_from_module(node) for node in ast.walk(ast.parse(text)))
-    except (OSError, SyntaxError, ValueError, LookupError, TypeError, RecursionError, MemoryError):
+    except _UNREADABLE:
         return True
 
 

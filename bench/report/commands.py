@@ -5,12 +5,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from bench.challenges import CHALLENGES, MNIST
+from bench.challenges import dataset_option, name_challenge
 from bench.evidence import Evidence
 from bench.foreign import write_words
 from bench.iterations import Iteration
 from bench.records import Challenge, Machine
 from bench.report.wording import write_seeds
+
+__all__ = [
+    "AGAIN", "SEED", "SHORT_COMMIT", "Commands", "dataset_option", "name_commit", "write_commands",
+]  # fmt: skip
 
 SHORT_COMMIT = 12
 SEED = "{seed}"
@@ -52,21 +56,13 @@ def name_commit(machine: Machine) -> str:
     return machine.commit[:SHORT_COMMIT] + (" with uncommitted changes" if machine.dirty else "")
 
 
-def dataset_option(challenge: Challenge) -> str:
-    """Return what a command needs so that it takes the challenge."""
-    return "" if challenge == MNIST else f" {_name_challenge(challenge)}"
-
-
-def _name_challenge(challenge: Challenge) -> str:
-    if challenge.name in CHALLENGES:
-        return f"--dataset {_quote(challenge.name)}"
-    named = f"{challenge.file}:{challenge.name}" if challenge.file else challenge.name
-    return f"--challenge {_quote(named)}"
-
-
 def _quote(text: str) -> str:
     """Return a text as one word of a shell, in which no place for the seed is left."""
-    return shlex.quote(text).replace(SEED, "{''seed}")
+    return _leave_no_place(shlex.quote(text))
+
+
+def _leave_no_place(quoted: str) -> str:
+    return quoted.replace(SEED, "{''seed}")
 
 
 def _check_out(machine: Machine) -> str:
@@ -79,11 +75,11 @@ def _check_out(machine: Machine) -> str:
 def _train(iteration: Iteration, evidence: Evidence, challenge: Challenge, seeds: str) -> str:
     conditions = evidence.conditions
     seeds = f"{seeds}-{seeds}" if seeds == SEED else seeds
-    words = write_words(iteration).replace(SEED, "{''seed}")
+    words = _leave_no_place(write_words(iteration))
     block = f" --block {conditions.block}" if conditions.block > 1 else ""
     device = conditions.device.split(maxsplit=1)[0] if conditions.device.strip() else "auto"
     return (
         f"bench run {words} --seeds {seeds} --device {_quote(device)} "
-        f"--engine {_quote(conditions.engine)}{block} {_name_challenge(challenge)} "
+        f"--engine {_quote(conditions.engine)}{block} {_leave_no_place(name_challenge(challenge))} "
         f"--ledger {AGAIN}"
     )

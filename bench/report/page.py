@@ -47,7 +47,7 @@ def write_page(path: Path, html: str) -> None:
         BenchError: the folder or the file cannot be written.
     """
     try:
-        write_whole(path, html.encode("utf-8"))
+        write_whole(path, html.encode("utf-8", "replace"))  # names of files may be no UTF-8
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from bench.analysis import speaks_of
-from bench.challenges import title_dataset
+from bench.challenges import dataset_option, title_dataset
 from bench.figures import format_count
 from bench.findings import Point, compare_consecutive, describe, find_front
 from bench.iterations import Iteration
 from bench.pictures import Pictures
 from bench.records import Answer, Challenge
-from bench.report.commands import dataset_option
 from bench.report.data import compose_data
 from bench.report.document import write_data
 from bench.report.exhibits import (

@@ -181,6 +181,22 @@ def test_a_module_path_finds_the_file_and_imports_nothing(
     assert found.name == "package-model-Net"
 
 
+@pytest.mark.parametrize("packages", [(), ("outer",), ("outer/inner",)], ids=str)
+def test_a_module_path_may_lead_through_folders_without_init(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packages: tuple[str, ...]
+) -> None:
+    """Folders are packages too, alone or below or above one with an __init__.py."""
+    path = write(tmp_path, name="outer/inner/net.py")
+    for package in packages:
+        write(tmp_path, "raise SystemExit", f"{package}/__init__.py")
+    monkeypatch.chdir(tmp_path)
+    (found,) = find_iterations(["outer.inner.net:Net"], recipe="iteration_4")
+    assert found.path.samefile(path)
+    for absent in ("outer.inner.no:Net", "outer.no.net:Net", "outer.inner:Net"):
+        with pytest.raises(IterationError):
+            find_iterations([absent], recipe="iteration_4")
+
+
 def test_commands_name_a_model_with_recipe_and_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

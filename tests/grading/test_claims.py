@@ -210,3 +210,23 @@ def test_a_table_in_another_encoding_says_which_to_save_it_in(tmp_path: Path):
     path = write(tmp_path, "file,student\na.py,Jürgen\n", encoding="latin-1")
     with pytest.raises(GradingError, match="not UTF-8; save it as CSV in UTF-8"):
         read_claims(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"parameters = {'1' * 5000}", "not valid TOML"),
+        (f"parameters = 0x{'f' * 5000}", "submission 1: parameters a value of type int "),
+        (f"accuracy = 0x{'f' * 5000}", "submission 1: accuracy a value of type int "),
+        (f"student = 0x{'f' * 5000}", "submission 1: student a value of type int "),
+        (f"arguments = {{width = 0x{'f' * 5000}}}", "submission 1: arguments a value of type dict"),
+        (f"student = [[{'[' * 5000}{']' * 5000}]]", "not valid TOML"),
+    ],
+    ids=["decimal", "count", "accuracy", "text", "arguments", "nested"],
+)
+def test_a_value_that_python_cannot_write_is_one_line(tmp_path: Path, line: str, says: str):
+    """An integer of more than 4,300 digits has no text."""
+    path = write(tmp_path, f'[[submission]]\nfile = "a.py"\n{line}\n', "claims.toml")
+    with pytest.raises(GradingError, match=says) as caught:
+        read_claims(path)
+    assert len(str(caught.value).splitlines()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 from grades import make_grade, make_screened, make_submission
@@ -14,6 +15,7 @@ from bench.challenges import DIGITS, MNIST
 from bench.grading.marks import Grade, Mark
 from bench.grading.page import render_page
 from bench.grading.ranking import RULE, rank
+from bench.report.page import write_page
 
 PLANTED = (
     """</script></style></title></td>"'><script>alert("planted")</script><img src=x>{{ 7*7 }}"""
@@ -139,3 +141,11 @@ def test_a_page_without_any_sound_submission_is_a_page():
 
     assert len(list_cells(html)) == 3
     assert "What they are made of" not in html
+
+
+def test_a_character_that_no_file_can_hold_costs_no_leaderboard(tmp_path: Path):
+    """A name that is not UTF-8 may be in a note or a reason, after hours of training."""
+    path = tmp_path / "leaderboard.html"
+    write_page(path, render(make_grade(why="cannot read caf\udce9.py")))
+
+    assert "cannot read caf?.py" in path.read_text(encoding="utf-8")

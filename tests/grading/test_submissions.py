@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_every_model_file_is_one_and_helpers_in_a_students_folder_are_not(tmp_pa
         ben__net_py="class (\n",
         carl__only_py="x = 1\n",
         dora__notes_ipynb="no notebook",
+        emil__cells_ipynb='{"cells": ["x"]}',
         deep__deeper__model_py=NETWORK,
         _private_py=NETWORK,
     )
@@ -45,6 +47,7 @@ def test_every_model_file_is_one_and_helpers_in_a_students_folder_are_not(tmp_pa
 
     assert found == [
         "a.py", "anna/model.py", "b.ipynb", "ben/net.py", "carl/only.py", "dora/notes.ipynb",
+        "emil/cells.ipynb",
     ]  # fmt: skip
 
 
@@ -87,3 +90,15 @@ def test_claims_beside_the_submissions_are_found_and_two_tables_are_not_guessed_
     (tmp_path / "claims.toml").write_text("")
     with pytest.raises(GradingError, match="name one with --claims"):
         find_claims_file(tmp_path)
+
+
+def test_names_that_are_not_utf_8_can_be_written_and_stay_apart(tmp_path: Path):
+    """Archives of other systems hold them; each keeps its path, and what is shown is text."""
+    names = (b"caf\xe8.py", b"caf\xe9.py")
+    for name in names:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(NETWORK)
+    found = list_submissions(tmp_path, ())
+
+    assert [each.file for each in found] == ["caf\\xe8.py", "caf\\xe9.py"]
+    assert [os.fsencode(each.path.name) for each in found if each.path] == list(names)
+    assert all(each.path is not None and each.path.is_file() for each in found)
