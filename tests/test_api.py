@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -321,6 +322,135 @@ def test_modules_beside_a_notebook_are_refused(
 
     with pytest.raises(IterationError, match=r"Net: needs modules of its own \(layers.py\)"):
         find_iteration(notebook.Net, RECIPE, None)
+
+
+Run = Callable[[str], Any]
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> Run:
+    """Return what executes a text as the main module, from a file, and returns the module."""
+
+    def run(text: str) -> Any:
+        main = types.ModuleType("__main__")
+        main.__file__ = str(tmp_path / "script.py")
+        Path(main.__file__).write_text(text)
+        monkeypatch.setitem(sys.modules, "__main__", main)
+        exec(compile(text, main.__file__, "exec"), vars(main))  # noqa: S102
+        return main
+
+    return run
+
+
+BUILD = """
+from torch import nn
+
+{before}
+def make(width=8):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, WIDTH), nn.Linear(WIDTH, 10))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.network = make()
+
+    def forward(self, images):
+        return self.network(images)
+
+
+{after}
+"""
+REBOUND = {
+    "twice": ("WIDTH = 8", "WIDTH = 16"),
+    "loop": ("", "for WIDTH in (8, 16):\n    pass"),
+    "in a loop": ("", "for _ in range(2):\n    WIDTH = 8"),
+    "augmented": ("WIDTH = 8", "WIDTH += 8"),
+    "guard": ("WIDTH = 8", "if __name__ == '__main__':\n    WIDTH = 16"),
+    "global": ("WIDTH = 8", "def change():\n    global WIDTH\n    WIDTH = 16"),
+}
+
+
+@pytest.mark.parametrize("name", ["make", "Net"])
+@pytest.mark.parametrize(("before", "after"), REBOUND.values(), ids=REBOUND)
+def test_a_script_that_changes_a_value_is_refused(
+    before: str, after: str, name: str, script: Run
+) -> None:
+    """What is cut out has the last of its values, whichever it has when `bench.run` is called."""
+    main = script(BUILD.format(before=before, after=after))
+
+    with pytest.raises(IterationError, match=f"{name}: .* WIDTH has no one value"):
+        find_iteration(getattr(main, name), RECIPE, None)
+
+
+def test_a_network_that_is_defined_twice_is_refused(script: Run) -> None:
+    """Its first form, too, is one that the source no longer tells apart."""
+    again = "def make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))"
+    main = script(BUILD.format(before="WIDTH = 8", after=again))
+
+    with pytest.raises(IterationError, match=r"make: .* make has no one value"):
+        find_iteration(main.make, RECIPE, None)
+
+
+def test_names_of_other_things_may_change(script: Run) -> None:
+    """A loop's variable, a function's own, what a default took once, and a repeated import."""
+    before = "import torch\nFIRST = 1\nWIDTH = FIRST * 8\n"
+    after = (
+        "import torch\nfrom torch import nn\nFIRST = 2\n"
+        "for width in (1, 2):\n    result = width\n"
+        "def other():\n    for WIDTH in range(3):\n        pass"
+    )
+    main = script(BUILD.format(before=before, after=after))
+
+    for name in ("make", "Net"):
+        assert find_iteration(getattr(main, name), RECIPE, None).path.is_file()
+
+
+def test_a_cell_that_changes_a_value_is_refused(notebook: Any) -> None:
+    """Cells before the last are executed; a cell that is corrected and started again is none."""
+    notebook.In.append(NETWORK.replace("WIDTH = 8", "WIDTH = 9"))
+    exec(notebook.In[-1], vars(notebook))  # noqa: S102
+    assert find_iteration(notebook.Net, RECIPE, None).network == "Net"
+    notebook.In.append("CLASSES = 10\nbench.run(Net)\nCLASSES = 12")
+
+    with pytest.raises(IterationError, match=r"Net: .* CLASSES has no one value"):
+        find_iteration(notebook.Net, RECIPE, None)
+
+
+def test_the_live_network_must_be_the_one_that_is_trained(module: Any) -> None:
+    """Names and shapes of parameters are compared: no source tells of what was set in a module."""
+    from bench.api.live import check_live
+    from bench.executors.inspection import list_shapes
+
+    def look(network: Any) -> Any:
+        return types.SimpleNamespace(
+            shapes=list_shapes(network), iteration=types.SimpleNamespace(label="nets.py: Net")
+        )
+
+    check_live(module.Net, {"width": 4}, look(module.Net(4)))
+    check_live(functools.partial(module.pick, width=4), None, look(module.Net(4).layers))
+    before = look(module.Net())
+    check_live(module.Net, None, before)
+    module.CLASSES = 12
+    with pytest.raises(IterationError, match="6,370 in 4 tensors, not 6,388 in 4 tensors"):
+        check_live(module.Net, None, before)
+
+
+@pytest.mark.faults
+def test_what_was_set_in_a_module_is_not_trained_without_a_word(
+    module: Any, tmp_path: Path
+) -> None:
+    """Workers read its file, which says otherwise: an error, and nothing is recorded."""
+    module.CLASSES = 12
+
+    for model in (module.Net, module.pick):
+        with pytest.raises(IterationError, match="not 6,388"):
+            bench.run(model, recipe=RECIPE, seeds=1, challenge="digits", ledger=tmp_path / "l")
+    assert not list(tmp_path.glob("l/**/*.jsonl"))
+    module.CLASSES = 10
+    for model in (module.Net, module.pick):
+        bench.run(model, recipe=RECIPE, seeds=1, challenge="digits", ledger=tmp_path / "l")
+    assert len(list(tmp_path.glob("l/**/*.jsonl"))) == 2
 
 
 def make_local() -> type:

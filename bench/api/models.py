@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from bench.commands.options import find_models, find_project
 from bench.errors import IterationError, RecipeError
 from bench.foreign import Source, find_iterations, find_source
-from bench.foreign.extraction import Extraction, extract_class
+from bench.foreign.extraction import Extraction, extract_class, list_rebound
 from bench.foreign.notebooks import strip_magics
 from bench.foreign.sources import list_local_modules
 from bench.iterations import Iteration
@@ -63,7 +63,7 @@ def find_iteration(
         IterationError: its source cannot be found, or it is no network.
         RecipeError: there is no such recipe, or a value of it is wrong.
     """
-    model, given = _unwrap(model, dict(arguments or {}))
+    model, given = unwrap(model, dict(arguments or {}))
     root = find_project()[0]
     if isinstance(model, str | Path):
         name = str(model)
@@ -78,7 +78,7 @@ def find_iteration(
     )[0]
 
 
-def _unwrap(model: Model, given: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
+def unwrap(model: Model, given: dict[str, Any]) -> tuple[Model, dict[str, Any]]:
     """Take the arguments out of a `functools.partial`."""
     while isinstance(model, functools.partial):
         if model.args:
@@ -163,6 +163,7 @@ def _cut_class(name: str, file: Path) -> Extraction | None:
     """Cut a class out of a script, `None` where it needs more than the script has."""
     source = find_source(file)
     cut = extract_class(source.tree, name)
+    _check_bound_once(name, source.tree, cut)
     return None if cut.missing or _list_beside(cut, source.folders, source.package) else cut
 
 
@@ -173,7 +174,10 @@ def _cut_checked(model: Any, name: str, file: Path | None) -> Extraction:
         IterationError: it needs what is not there, or what its fingerprint would not cover.
     """
     source = find_source(file) if file is not None else None
-    cut = extract_class(source.tree if source else _parse_cells(model, name), name)
+    tree, since = (source.tree, 0) if source else _parse_cells(model, name)
+    cut = extract_class(tree, name)
+    if getattr(model, "__module__", "") == "__main__":  # of a module all is executed
+        _check_bound_once(name, tree, cut, since=since)
     if cut.missing:
         raise IterationError(
             f"{name}: refers to {', '.join(cut.missing)}, which nothing that was executed "
@@ -187,6 +191,17 @@ def _cut_checked(model: Any, name: str, file: Path | None) -> Extraction:
             "can have; write it there, and pass the class or 'FILE:CLASS'"
         )
     return cut
+
+
+def _check_bound_once(name: str, tree: ast.Module, cut: Extraction, *, since: int = 0) -> None:
+    """Refuse a network that depends on how far the script, or a notebook's last cell, has come."""
+    rebound = list_rebound(tree, cut.later, since=since)
+    if rebound:
+        raise IterationError(
+            f"{name}: what is trained is cut out of the source, and {', '.join(rebound)} has no "
+            "one value there: it is bound more than once, or by a loop, `with`, `global` or `+=`; "
+            "pass such values as arguments={...}, or bind it once"
+        )
 
 
 def _list_beside(cut: Extraction, folders: tuple[Path, ...], package: str) -> list[str]:
@@ -211,7 +226,8 @@ def _choose_wrapper(cut: Extraction) -> str:
     return wrapper
 
 
-def _parse_cells(model: Any, name: str) -> ast.Module:
+def _parse_cells(model: Any, name: str) -> tuple[ast.Module, int]:
+    """Return what was executed, and at which of its statements the last cell begins."""
     cells = _list_cells()
     if cells is None:
         raise IterationError(
@@ -220,7 +236,8 @@ def _parse_cells(model: Any, name: str) -> ast.Module:
     if getattr(sys.modules["__main__"], name, None) is not model:
         raise IterationError(f"{name}: was defined anew since; pass the one of today")
     code = [python for python in map(strip_magics, cells) if python]
-    return ast.parse("\n\n".join(code))
+    tree = ast.parse("\n\n".join(code))
+    return tree, len(tree.body) - len(ast.parse(code[-1]).body)
 
 
 def _keep_cut(name: str, network: str, file: Path | None, cut: Extraction) -> Path:

@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -33,6 +34,7 @@ from models.recipe import Recipe
 
 if TYPE_CHECKING:
     from bench.api.models import Model
+    from bench.executors.inspection import Inspection
     from bench.iterations import Iteration
     from bench.session import Outcome, Session
 
@@ -98,6 +100,7 @@ def run(
             asked,
             folder,
             Path(data) if data is not None else None,
+            check=partial(_check_live, model, arguments),
             device=device,
             engine=engine,
             block=block,
@@ -129,6 +132,7 @@ def _open_session(
     ledger: Path,
     data: Path | None,
     *,
+    check: Callable[[Inspection], None],
     device: str,
     engine: str,
     block: int | None,
@@ -149,6 +153,7 @@ def _open_session(
         shape=challenge.shape,
         classes=len(challenge.classes),
     )
+    check(found)
     for note in found.notes:
         console.print(f"{iteration.name}: {note}", highlight=False, markup=False, soft_wrap=True)
     engines = {iteration.name: found.choice}
@@ -166,6 +171,12 @@ def _open_session(
         workers=workers,
         ledger=ledger,
     )
+
+
+def _check_live(model: Model, arguments: Given | None, found: Inspection) -> None:
+    from bench.api.live import check_live
+
+    check_live(model, arguments, found)
 
 
 def _train(

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from msgspec import Struct
+from torch import nn
 
 from bench.cost import INPUT_SHAPE
 from bench.errors import BenchError, IterationError
@@ -43,12 +44,16 @@ CLASSES = 10
 _NAMED_FILES = 3
 
 
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
 class Inspection(Struct, frozen=True, kw_only=True):
     """What a model file is found to be: what its network costs, and which engine trains it.
 
     `iteration` is what is trained: the one that was inspected, adapted if it needs to be. `notes`
     are sentences, without a subject, on what the file did and what had to be done to it.
-    `structure` is what instructors mark of the network, `None` where it cannot be watched.
+    `structure` is what instructors mark of the network, `None` where it cannot be watched;
+    `shapes` are its parameters' names and shapes, in order.
     """
 
     cost: Cost
@@ -56,6 +61,7 @@ class Inspection(Struct, frozen=True, kw_only=True):
     iteration: Iteration
     notes: tuple[str, ...]
     structure: Structure | None = None
+    shapes: Shapes = ()
 
 
 class _Looked(Struct, frozen=True, kw_only=True):
@@ -65,6 +71,7 @@ class _Looked(Struct, frozen=True, kw_only=True):
     iteration: Iteration
     notes: tuple[str, ...]
     structure: Structure | None
+    shapes: Shapes
 
 
 class _Warning(Struct, frozen=True):
@@ -124,6 +131,7 @@ def inspect_iteration(
         iteration=looked.iteration,
         notes=(*looked.notes, *done.notes),
         structure=looked.structure,
+        shapes=looked.shapes,
     )
 
 
@@ -211,6 +219,7 @@ def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) ->
         iteration=iteration,
         notes=notes,
         structure=_describe(iteration, shape),
+        shapes=list_shapes(build_network(iteration)),
     )
 
 
@@ -226,6 +235,11 @@ def _describe_seeding(iteration: Iteration) -> tuple[str, ...]:
 def _read_generators() -> tuple[bytes, ...]:
     torch_state = torch.random.get_rng_state().numpy().tobytes()
     return repr(random.getstate()).encode(), repr(np.random.get_state()).encode(), torch_state
+
+
+def list_shapes(network: nn.Module) -> Shapes:
+    """Return names and shapes of a network's parameters, in their order."""
+    return tuple((name, tuple(each.shape)) for name, each in network.named_parameters())
 
 
 def _describe(iteration: Iteration, shape: Shape) -> Structure | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,12 +28,15 @@ from bench.exports.destinations import import_extra
 from bench.exports.parameters import list_parameters
 from bench.exports.tables import describe_machine
 from bench.findings import score_run
-from bench.records import Run, Status
+from bench.records import Challenge, Run, Status
 
 KEY, DIGEST, PAGE = "drilldown.key", "drilldown.digest", "drilldown.page_sha256"
 PAGE_FILE = "page/index.html"
 MOST_METRICS, MOST_PARAMETERS = 1_000, 100
 """What MLflow takes in one request."""
+
+_URI = re.compile(r"[A-Za-z][\w+.-]*://|(?:file|uc|databricks|databricks-uc):|databricks(?:-uc)?$")
+"""What MLflow knows a store by that is no file name."""
 
 _SEARCHED = 1_000
 _LONGEST_TAG = 5_000
@@ -180,7 +184,7 @@ class MlflowStore:
         found: dict[str, Any],
     ) -> bool:
         """Write a seed unless it is there, whole and the same; say whether it was written."""
-        key, digest = _key(group, run), _digest(run)
+        key, digest = _key(group, run), _digest(run, group.challenge)
         changing = {
             "drilldown.standing": standing,
             "drilldown.verdict": str(group.verdict.answer) if group.verdict else "none",
@@ -251,10 +255,19 @@ class MlflowStore:
 
 
 def locate_store(place: str) -> tuple[str, Path | None]:
-    """Return a tracking URI, and where a local SQLite store keeps its artefacts."""
-    if "://" in place and not place.startswith("sqlite:///"):
+    """Return a tracking URI, and where a local SQLite store keeps its artefacts.
+
+    Raises:
+        ExportError: the database would be where a folder is.
+    """
+    if _URI.match(place) and not place.startswith("sqlite:///"):
         return place, None
     file = Path(place.removeprefix("sqlite:///")).absolute()
+    if file.is_dir():
+        raise ExportError(
+            f"{place}: a folder; name a database file with --output, or file:{place} for MLflow's "
+            "store of files"
+        )
     return f"sqlite:///{file}", file.with_name(f"{file.stem}_artefacts")
 
 
@@ -271,9 +284,10 @@ def _key(group: Group, run: Run | None) -> str:
     return hashlib.sha256(msgspec.json.encode((*parts, seed))).hexdigest()
 
 
-def _digest(run: Run) -> str:
-    """Return a digest of all that is exported of a run."""
-    parts = (run.status, run.epochs, run.machine, run.started, run.wall_seconds)
+def _digest(run: Run, challenge: Challenge) -> str:
+    """Return a digest of all that is exported of a run: whether it holds, the challenge decides."""
+    asked = str(challenge.target), challenge.window
+    parts = (*asked, run.status, run.epochs, run.machine, run.started, run.wall_seconds)
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
 
 

@@ -18,15 +18,21 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _SETTERS = {"setattr", "delattr"}
 _SHOWERS = {"print", "display", "help"}
+_UNSTEADY = (ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.AugAssign)
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__package__"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extraction:
-    """The statements that a class needs, as a file of their own, and the names it lacks."""
+    """The statements that a class needs, as a file of their own, and the names it lacks.
+
+    `later` are the class and the names that are read when something is called: the rest was read
+    once, where it stands.
+    """
 
     tree: ast.Module
     missing: tuple[str, ...]
+    later: frozenset[str]
 
 
 def works_when_imported(tree: ast.Module) -> bool:
@@ -63,7 +69,38 @@ def extract_class(tree: ast.Module, name: str) -> Extraction:
         _narrow_import(statement, search.names)
     module = ast.Module(body=body, type_ignores=[])
     _drop_annotations(module)
-    return Extraction(tree=module, missing=tuple(sorted(search.missing)))
+    later = {name}.union(*(units[place].reads_later for place in search.taken))
+    return Extraction(tree=module, missing=tuple(sorted(search.missing)), later=frozenset(later))
+
+
+def list_rebound(tree: ast.Module, names: frozenset[str], *, since: int = 0) -> tuple[str, ...]:
+    """Return those of the names whose value depends on how far a file has been executed.
+
+    Several statements bind them, of those from the place `since` on, or a loop, `with`, `global` or
+    augmented assignment does. That an import is repeated changes nothing.
+    """
+    found = {name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    once: set[str] = set()
+    for place, statement in enumerate(tree.body):
+        binds = _Unit(statement).binds
+        found |= _list_unsteady(statement) & binds
+        if place >= since and not isinstance(statement, _IMPORTS):
+            found |= once & binds
+            once |= binds
+    return tuple(sorted(found & names))
+
+
+def _list_unsteady(statement: ast.stmt) -> set[str]:
+    """Return what loops and the like of a statement set, but for those inside of functions."""
+    if isinstance(statement, _DEFINITIONS):
+        return set()
+    return {
+        each.id
+        for node in ast.walk(statement)
+        if isinstance(node, _UNSTEADY)
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
 
 
 class _Unit:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 from export_reader import export, identify, need, vary
+from msgspec.structs import replace
 from planted_runs import LATEST, make_run, plant_ledger
 
-from bench.exports.mlflow_store import hide_credentials
+from bench.challenges import CHALLENGES
+from bench.errors import ExportError
+from bench.exports.ledgers import read_groups
+from bench.exports.mlflow_store import MlflowStore, hide_credentials, locate_store
 
 
 @pytest.fixture(scope="session")
@@ -134,6 +139,54 @@ def test_an_interrupted_export_is_finished(ledger: Path, store: str) -> None:
     _, again = split(search(client, "iteration_4"))
     assert len(again) == len(seeds)
     assert torn.info.run_id not in {run.info.run_id for run in again}
+
+
+def test_another_target_is_another_outcome(ledger: Path, store: str) -> None:
+    """Seeds that are there are written again when the challenge asks for less."""
+    asked = CHALLENGES["mnist"]
+    for challenge in (asked, replace(asked, target=Fraction(99, 100))):
+        groups, _ = read_groups(ledger, challenge, "iteration_4", LATEST)
+        tally = MlflowStore(store).export(groups, lambda _: None)
+        assert (tally.new, tally.known) == (8, 0)
+        _, seeds = split(search(connect(store), "iteration_4"))
+        run = next(
+            r
+            for r in seeds
+            if r.data.params["seed"] == "1" and r.data.tags["drilldown.standing"] == "counts"
+        )
+        holds = challenge is not asked
+        assert run.data.metrics["holds"] == holds
+        assert run.data.tags["drilldown.outcome"] == ("holds" if holds else "misses")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://127.0.0.1:5000",
+        "file:mlruns",
+        "file:///tmp/mlruns",
+        "databricks",
+        "databricks://profile",
+        "databricks-uc",
+        "uc:http://host:8080",
+        "postgresql+psycopg2://me@host/db",
+    ],
+)
+def test_a_uri_is_left_as_it_is(uri: str) -> None:
+    """MLflow decides what to make of it."""
+    assert locate_store(uri) == (uri, None)
+
+
+@pytest.mark.parametrize("place", ["runs.db", "databricks.db", "file.db", "sqlite:///runs.db"])
+def test_a_file_name_is_a_database(place: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """Its artefacts lie beside it; a folder is refused before anything is asked of MLflow."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / place.removeprefix("sqlite:///")
+
+    assert locate_store(place) == (f"sqlite:///{file}", tmp_path / f"{file.stem}_artefacts")
+    file.mkdir()
+    with pytest.raises(ExportError, match="a folder; name a database file"):
+        locate_store(place)
 
 
 def test_a_store_that_refuses_is_one_line(
