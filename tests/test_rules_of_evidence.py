@@ -19,10 +19,10 @@ from planted_runs import (
     LATEST,
     LUCKY,
     make_epoch,
-    make_run,
-    make_runs,
     plant_ledger,
 )
+from planted_runs import make_mnist_run as make_run
+from planted_runs import make_mnist_runs as make_runs
 
 import bench
 from bench.challenges import MNIST
