@@ -28,10 +28,10 @@ from bench.baselines.revisions import (
     list_stored_files,
     resolve_revision,
 )
-from bench.errors import BaselineError
+from bench.errors import BaselineError, BenchError
 from bench.evidence import Evidence, Selection, select_evidence
 from bench.foreign import find_iterations
-from bench.iterations import Iteration, read_iteration
+from bench.iterations import MODELS, Iteration, read_iteration
 from bench.ledger import ledger_path, read_outlines
 from bench.recipes import is_recipe_file
 from bench.records import FIRST_TUNING_SEED, Challenge, Run
@@ -191,12 +191,18 @@ def _read_revision(
     runs = list_stored_files(project.root, commit, f"{project.ledger}/{challenge.name}")
     sources = _list_sources(iterations, project, commit)
     with tempfile.TemporaryDirectory(prefix="bench-against-") as folder:
-        root = Path(folder)
+        root = Path(folder).resolve()
         copy_stored_files(project.root, (*runs, *sources), root)
-        return [
-            _read_old_iteration(iteration, challenge, project, root, source, baseline)
-            for iteration in iterations
-        ]
+        try:
+            return [
+                _read_old_iteration(iteration, challenge, project, root, source, baseline)
+                for iteration in iterations
+            ]
+        except BaselineError:
+            raise
+        except BenchError as error:  # of a copy: what it is a copy of
+            text = str(error).replace(f"{root}{os.sep}", "")
+            raise BaselineError(f"--against {source}: {text}") from error
 
 
 def _name_source(revision: str, commit: str) -> str:
@@ -283,7 +289,7 @@ def _find_model_file(new: Iteration, project: Project, root: Path, source: str) 
         recipe=_find_recipe(new.origin.recipe, project, root, source),
         arguments=[f"{name}={literal}" for name, literal in new.arguments],
         root=root,
-        folder=root / project.models if project.models else root,
+        folder=root / project.models if project.models else MODELS,
     )
     return dataclasses.replace(old, name=new.name)
 
