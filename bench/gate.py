@@ -332,9 +332,25 @@ def _check_baseline(standing: NonInferiority, run: _Commands) -> Outcome:
         command = run.report()
     elif answer is Answer.UNDECIDED:
         wanted = standing.pairs + (standing.further_pairs or 0)
+        if standing.conditions is None and not standing.old_runs:
+            wanted = standing.new_runs
         lacking = f"{standing.new_runs}-{wanted - 1}" if wanted > standing.new_runs else None
-        command = run.train(lacking)
+        if standing.old_runs < wanted:
+            text = f"{text}; {_train_old(standing, wanted, run.iteration)}"
+        if lacking or standing.old_runs >= wanted:
+            command = run.train(lacking)
     return _outcome(Check.BASELINE, answer, text, command)
+
+
+def _train_old(standing: NonInferiority, wanted: int, new: Iteration) -> str:
+    """Say how the old code gets the runs that it lacks: not by training the new one."""
+    is_same = standing.old.iteration == new.name
+    name = write_words(new) if is_same else shlex.quote(standing.old.iteration)
+    return (
+        "train the old code at its revision (`git worktree add ../old REVISION`, and there `bench "
+        f"run {name} --seeds {standing.old_runs}-{wanted - 1}` under the same conditions), and "
+        "name its ledger with --against"
+    )
 
 
 def _count(number: int, noun: str) -> str:

@@ -154,7 +154,8 @@ def compare_selections(
     ]
     if not alike:
         why = _explain_nothing_common(theirs, ours, old)
-        return leave_undecided(after, before, why, margin=margin)
+        waiting = 0 if theirs else max((len(each.runs) for each in ours), default=0)
+        return leave_undecided(after, before, why, margin=margin, new_runs=waiting)
     earlier, later = max(alike, key=lambda pair: min(len(each.runs) for each in pair))
     found = compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
     return replace(found, why=f"{found.why}; {old.note}") if old.note else found

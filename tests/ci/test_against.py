@@ -149,6 +149,9 @@ def test_runs_that_were_added_to_the_old_code_later_do_not_count(
     assert f"not shown to be as good as iteration_4 in {base[:12]}:" in output
     assert "(4 pairs of seeds)" in output
     assert "1 more pairs would decide if they went as these: 1 of the old" in output
+    assert "train the old code at its revision (`git worktree add ../old REVISION`" in output
+    assert "bench run iteration_4 --seeds 4-4` under the same conditions), and name" in output
+    assert "; run `" not in output
 
 
 def test_a_new_iteration_is_compared_with_the_latest_one_there(job: Workspace, gate: Gate) -> None:
@@ -167,6 +170,8 @@ def test_a_new_iteration_is_compared_with_the_latest_one_there(job: Workspace, g
     assert "not worse than iteration_4 in main (" in output
     assert named == 3
     assert "no runs that count of iteration_3 in main (" in other
+    assert "bench run iteration_3 --seeds 0-39` under the same conditions" in other
+    assert "; run `" not in other
     assert absent == 2
     assert "../x is not there" in error
 
