@@ -39,6 +39,10 @@ from bench.records import FIRST_TUNING_SEED, Challenge, Run
 SHORT_COMMIT = 12
 _SOURCES = (".py", ".ipynb", ".toml")
 _OTHER_CODE = "the runs there are of another engine, or of code before the file there"
+_FIX_CONDITIONS = (
+    "name those to compare beforehand in [tool.bench.gate.conditions], without which the bound on "
+    "wrong answers does not hold"
+)
 _PLAINLY_A_PATH = re.compile(r"\.{1,2}(?:[/\\]|$)")
 _COMMIT = re.compile(r"[0-9a-fA-F]{40,64}")
 _NUMBERED = re.compile(r"iteration_(\d{1,9})")
@@ -158,7 +162,10 @@ def compare_selections(
         return leave_undecided(after, before, why, margin=margin, new_runs=waiting)
     earlier, later = max(alike, key=lambda pair: min(len(each.runs) for each in pair))
     found = compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
-    return replace(found, why=f"{found.why}; {old.note}") if old.note else found
+    notes = [old.note] if old.note else []
+    if len(alike) > 1:
+        notes.append(f"{len(alike)} sets of conditions are common to both; {_FIX_CONDITIONS}")
+    return replace(found, why="; ".join((found.why, *notes)))
 
 
 def _with_runs(selection: Selection) -> list[Evidence]:
