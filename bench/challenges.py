@@ -39,6 +39,9 @@ MNIST_DIGEST = "25c98f992c005963b7428e1f38418b233c9b286cc403519287eb8063f0bcfe07
 DIGITS_DIGEST = "0fe79f6fd964eeeea88d62968a6d9d1bf037ca6d70c6417635cdff475d97cfe8"
 """Digest of the digits that scikit-learn carries, enlarged as bench/datasets does it."""
 
+KNOWN_DIGESTS = {"mnist": MNIST_DIGEST, "digits": DIGITS_DIGEST}
+"""Digests of the images of datasets, by the dataset's name, where they are known beforehand."""
+
 MNIST_DIGITS = (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
 """Images of each digit, 0 to 9, among the 10,000 of MNIST's test set (yann.lecun.com)."""
 

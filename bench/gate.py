@@ -6,7 +6,7 @@ A gate makes up to five checks of an iteration, each with one of three answers.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.baselines import NonInferiority, Standing
+from bench.challenges import KNOWN_DIGESTS, MNIST, title_dataset
 from bench.evidence import Evidence, Selection
 from bench.figures import format_count, format_percent
 from bench.foreign import write_words
@@ -30,6 +31,7 @@ _STANDINGS = {
     Standing.WORSE: Answer.FAILS,
     Standing.UNDECIDED: Answer.UNDECIDED,
 }
+_MOST_NAMED_DIGESTS = 3
 _MOST_NAMED_RANGES = 50
 """Blocks of missing seeds that a command names; when those are trained, the next are named."""
 
@@ -75,6 +77,12 @@ class Gated:
     standing: NonInferiority | None = None
 
     @property
+    def title(self) -> str:
+        """The iteration, with the challenge where that is not MNIST."""
+        challenge = self.verdict.challenge
+        return f"{self.verdict.iteration}{'' if challenge == MNIST else f' on {challenge.name}'}"
+
+    @property
     def answer(self) -> Answer:
         """FAILS when any check does, else UNDECIDED when any is, else HOLDS."""
         return join_answers(outcome.answer for outcome in self.outcomes)
@@ -110,8 +118,11 @@ def hold_to_gate(
 ) -> Gated:
     """Judge an iteration under the conditions with most runs that the gate allows.
 
-    `ledger` is the folder that commands have to name, `None` when it is the project's.
+    Runs on other images than a known dataset's do not count. `ledger` is the folder that commands
+    have to name, `None` when it is the project's.
     """
+    everything, selection = selection, keep_known_images(selection, challenge)
+    others = [each for each in everything.evidence if each not in selection.evidence]
     conditions = choose_conditions(selection, required)
     is_elsewhere = conditions is None and required != GateConditions()
     if is_elsewhere:
@@ -119,13 +130,16 @@ def hold_to_gate(
     verdict = judge(selection, iteration, challenge, conditions)
     evidence = selection.under(conditions)
     run = _Commands(iteration=iteration, challenge=challenge, evidence=evidence, ledger=ledger)
+    elsewhere = _describe_other_images(others, challenge)
     return Gated(
         iteration=iteration,
         verdict=verdict,
         evidence=evidence,
         standing=standing,
         outcomes=(
-            _check_evidence(verdict, evidence, required if is_elsewhere else None, run),
+            _check_evidence(
+                verdict, evidence, required if is_elsewhere else None, run, elsewhere=elsewhere
+            ),
             _check_seeds(verdict, evidence, run),
             _check_budget(verdict.budget, run),
             _check_accuracy(verdict, evidence, run),
@@ -140,6 +154,16 @@ def choose_conditions(selection: Selection, required: GateConditions) -> Conditi
         if evidence.runs and _allows(required, evidence.conditions):
             return evidence.conditions
     return None
+
+
+def keep_known_images(selection: Selection, challenge: Challenge) -> Selection:
+    """Return a selection with the evidence alone on the images of the challenge's dataset.
+
+    They are known by their digest. Where none is known, all evidence is kept.
+    """
+    known = KNOWN_DIGESTS.get(challenge.dataset)
+    kept = [each for each in selection.evidence if known in (None, each.dataset)]
+    return replace(selection, evidence=tuple(kept))
 
 
 def restrict(selection: Selection, required: GateConditions) -> Selection:
@@ -191,16 +215,37 @@ class _Commands:
         return f" --device {shlex.quote(device)} --engine {shlex.quote(found.engine)}{block}"
 
 
+def _describe_other_images(others: Sequence[Evidence], challenge: Challenge) -> str:
+    if not others:
+        return ""
+    runs = sum(len(each.runs) + len(each.waiting) for each in others)
+    digests = ", ".join(sorted({each.dataset[:12] for each in others})[:_MOST_NAMED_DIGESTS])
+    return (
+        f"{_count(runs, 'run')} on images that are not those of {title_dataset(challenge)} "
+        f"(digest {digests})"
+    )
+
+
 def _check_evidence(
-    verdict: Verdict, evidence: Evidence | None, required: GateConditions | None, run: _Commands
+    verdict: Verdict,
+    evidence: Evidence | None,
+    required: GateConditions | None,
+    run: _Commands,
+    *,
+    elsewhere: str,
 ) -> Outcome:
     if verdict.evidence:
-        runs = len(verdict.evidence.runs)
-        return _outcome(Check.EVIDENCE, Answer.HOLDS, f"{_count(runs, 'run')} of this code count")
+        text = f"{_count(len(verdict.evidence.runs), 'run')} of this code count"
+        besides = f"; {elsewhere} do not" if elsewhere else ""
+        return _outcome(Check.EVIDENCE, Answer.HOLDS, f"{text}{besides}")
     if evidence and evidence.waiting:
         waiting = len(evidence.waiting)
         text = f"{_count(waiting, 'run')} of this code, of which none counts without seed 0"
         return _outcome(Check.EVIDENCE, None, text)
+    if elsewhere:
+        return _outcome(
+            Check.EVIDENCE, Answer.UNDECIDED, f"{elsewhere}, which never count", run.train()
+        )
     if required:
         wanted = ", ".join(
             f"{name} = {value}" for name, value, _ in _pair_conditions(required, None) if value
@@ -287,9 +332,25 @@ def _check_baseline(standing: NonInferiority, run: _Commands) -> Outcome:
         command = run.report()
     elif answer is Answer.UNDECIDED:
         wanted = standing.pairs + (standing.further_pairs or 0)
+        if standing.conditions is None and not standing.old_runs:
+            wanted = standing.new_runs
         lacking = f"{standing.new_runs}-{wanted - 1}" if wanted > standing.new_runs else None
-        command = run.train(lacking)
+        if standing.old_runs < wanted:
+            text = f"{text}; {_train_old(standing, wanted, run.iteration)}"
+        if lacking or standing.old_runs >= wanted:
+            command = run.train(lacking)
     return _outcome(Check.BASELINE, answer, text, command)
+
+
+def _train_old(standing: NonInferiority, wanted: int, new: Iteration) -> str:
+    """Say how the old code gets the runs that it lacks: not by training the new one."""
+    is_same = standing.old.iteration == new.name
+    name = write_words(new) if is_same else shlex.quote(standing.old.iteration)
+    return (
+        "train the old code at its revision (`git worktree add ../old REVISION`, and there `bench "
+        f"run {name} --seeds {standing.old_runs}-{wanted - 1}` under the same conditions), and "
+        "name its ledger with --against"
+    )
 
 
 def _count(number: int, noun: str) -> str:

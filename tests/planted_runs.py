@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from bench.challenges import MNIST_DIGEST
 from bench.iterations import MODELS, Iteration, read_iteration
 from bench.ledger import encode_run, ledger_path
 from bench.records import FORMAT, Conditions, Cost, EpochScore, Machine, Mistake, Run, Status
@@ -95,6 +96,16 @@ def make_run(
 def make_runs(seeds: Iterable[int], **changes: Any) -> list[Run]:
     """Return one run per seed, alike in all else."""
     return [make_run(seed=seed, **changes) for seed in seeds]
+
+
+def make_mnist_run(**changes: Any) -> Run:
+    """Return a run as `make_run` does, on MNIST by its digest: what a gate takes."""
+    return make_run(**{"dataset": MNIST_DIGEST, **changes})
+
+
+def make_mnist_runs(seeds: Iterable[int], **changes: Any) -> list[Run]:
+    """Return one run per seed on MNIST by its digest, alike in all else."""
+    return [make_mnist_run(seed=seed, **changes) for seed in seeds]
 
 
 def plant_ledger(folder: Path, runs: Iterable[Run]) -> Path:

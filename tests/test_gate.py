@@ -10,9 +10,22 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from planted_runs import CONDITIONS, LUCKY, make_cost, make_run, make_runs, plant_ledger
+from planted_runs import (
+    CONDITIONS,
+    LUCKY,
+    make_cost,
+    make_epoch,
+    plant_ledger,
+)
+from planted_runs import (
+    make_mnist_run as make_run,
+)
+from planted_runs import (
+    make_mnist_runs as make_runs,
+)
 
 import bench
+from bench.challenges import DIGITS_DIGEST
 from bench.cli import main
 from bench.iterations import MODELS, read_iteration
 from bench.ledger import encode_run, ledger_path
@@ -160,14 +173,40 @@ def test_the_project_says_where_its_ledger_is(tmp_path: Path) -> None:
     assert run_gate(inside, "iteration_4").returncode == 0
 
 
-def test_a_ledger_of_digits_alone_is_judged_as_digits(tmp_path: Path) -> None:
-    """Where MNIST was never had, the gate judges the demonstration by its own target."""
-    digits = make_runs(range(33), challenge="digits", final=(9_700,) * 3)
-    ledger = plant_ledger(tmp_path / "ledger", digits)
+def test_digits_are_judged_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    """Whoever commits digits alone opens no gate of MNIST; each line says what is not MNIST."""
+    digits = make_runs(range(33), challenge="digits", dataset=DIGITS_DIGEST)
+    scored = [replace(run, epochs=(make_epoch(350, total=359),) * 15) for run in digits]
+    ledger = plant_ledger(tmp_path / "ledger", scored)
+    chosen = ["iteration_4", "--ledger", ledger]
 
-    assert run_gate(tmp_path, "iteration_4", "--ledger", ledger).returncode == 0
-    as_mnist = run_gate(tmp_path, "iteration_4", "--ledger", ledger, "--dataset", "mnist")
-    assert as_mnist.returncode == 3
+    for asked in ([], ["--dataset", "auto"], ["--dataset", "mnist"]):
+        done = run_gate(tmp_path, *chosen, *asked)
+        assert done.returncode == 3
+        assert done.stdout.startswith("UNDECIDED iteration_4: no runs")
+
+    assert run_gate(tmp_path, *chosen, "--dataset", "digits").returncode == 0
+    set_gate(tmp_path, '[tool.bench]\nchallenge = "digits"\n')
+    by_setting = run_gate(tmp_path, *chosen)
+    assert by_setting.returncode == 0
+    assert by_setting.stdout.startswith("HOLDS     iteration_4 on digits (cpu")
+
+
+def test_runs_on_other_images_than_mnists_never_count(tmp_path: Path) -> None:
+    """More runs on images that are easier do not outweigh those on MNIST, nor stand for them."""
+    others = make_runs(range(60), dataset="e" * 64)
+    ledger = plant_ledger(tmp_path / "ledger", others)
+    alone = run_gate(tmp_path, "iteration_4", "--ledger", ledger)
+    plant_ledger(ledger, FAILING)
+    outweighed = run_gate(tmp_path, "iteration_4", "--ledger", ledger)
+
+    assert alone.returncode == 3
+    assert (
+        "  evidence: 60 runs on images that are not those of MNIST (digest eeeeeeeeeeee), which "
+        "never count; run `bench run iteration_4 --ledger "
+    ) in alone.stdout
+    assert outweighed.returncode == 1
+    assert "0 of 2" in outweighed.stdout
 
 
 def test_runs_on_digits_in_the_file_of_mnist_do_not_open_the_gate(tmp_path: Path) -> None:

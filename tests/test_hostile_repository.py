@@ -134,7 +134,7 @@ COMMANDS = [
     ["judge", "--format", "json"],
     ["judge", "--format", "markdown"],
     ["gate", "iteration_99", "iteration_4"],
-    ["gate", "iteration_99", "iteration_4", "--against", "reports/ledger"],
+    ["gate", "iteration_99", "iteration_4", "--against", "./reports/ledger"],
     ["watch", "--once"],
     ["list"],
     ["report"],

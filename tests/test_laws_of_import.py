@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from planted_runs import make_runs, plant_ledger
+from planted_runs import make_mnist_runs as make_runs
+from planted_runs import plant_ledger
 
 import bench
 

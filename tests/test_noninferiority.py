@@ -237,3 +237,15 @@ def test_the_margin_itself_is_not_within_it(
 def test_the_default_margin_is_five_images_of_mnist() -> None:
     """0.05 points of 10,000 images."""
     assert DEFAULT_MARGIN * 10_000 == 5
+
+
+def test_several_common_conditions_are_told() -> None:
+    """The bound holds for conditions that were fixed beforehand, and not for the ones with most."""
+    on_gpu = replace(CONDITIONS, device="cuda sm_90")
+    one = levels(9_946, times=5)
+    both = [*one, *(replace(run, conditions=on_gpu) for run in one)]
+
+    assert "conditions" not in compare(one, both).why
+    found = compare(both, both)
+    assert found.answer is Standing.NOT_WORSE
+    assert "; 2 sets of conditions are common to both; name those to compare" in found.why

@@ -19,10 +19,10 @@ from planted_runs import (
     LATEST,
     LUCKY,
     make_epoch,
-    make_run,
-    make_runs,
     plant_ledger,
 )
+from planted_runs import make_mnist_run as make_run
+from planted_runs import make_mnist_runs as make_runs
 
 import bench
 from bench.challenges import MNIST
@@ -216,5 +216,7 @@ def test_other_images_are_evidence_of_their_own(tmp_path: Path) -> None:
         tmp_path,
         runs,
         answer=Answer.UNDECIDED,
-        naming="20 under other conditions or on other images are never pooled with these",
+        naming="20 of 20 seeds hold",
     )
+    judged = run_bench(tmp_path, "judge --format markdown").stdout
+    assert "20 under other conditions or on other images are never pooled with these" in judged

@@ -42,7 +42,7 @@ def verify(checkout: Checkout, *, sample: int) -> tuple[int, str]:
 
 
 def gate(checkout: Checkout) -> tuple[int, str]:
-    done = checkout.bench("gate", "iteration_4")
+    done = checkout.bench("gate", "iteration_4", "--dataset", "digits")
     assert done.stderr == ""
     return done.returncode, done.stdout
 
@@ -78,7 +78,7 @@ def test_an_accuracy_raised_is_caught_by_any_command(checkout: Checkout, tmp_pat
     checkout.ledger_file.write_bytes(forged)
 
     for command in (
-        ["gate", "iteration_4"],
+        ["gate", "iteration_4", "--dataset", "digits"],
         ["judge"],
         ["report"],
         ["verify"],

@@ -21,6 +21,7 @@ from fractions import Fraction
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.consistency import find_boundaries, foresee
 from bench.evidence import Evidence
@@ -122,10 +123,11 @@ def accept_same_code(new: Comparand, old: Comparand, *, margin: Fraction) -> Non
 
 
 def leave_undecided(
-    new: Comparand, old: Comparand, why: str, *, margin: Fraction
+    new: Comparand, old: Comparand, why: str, *, margin: Fraction, new_runs: int = 0
 ) -> NonInferiority:
-    """Return that nothing can be compared, and why."""
-    return _without_pairs(new, old, Standing.UNDECIDED, why, margin)
+    """Return that nothing can be compared, and why; `new_runs` are those that lack old ones."""
+    found = _without_pairs(new, old, Standing.UNDECIDED, why, margin)
+    return replace(found, new_runs=new_runs)
 
 
 def _without_pairs(

@@ -28,10 +28,10 @@ from bench.baselines.revisions import (
     list_stored_files,
     resolve_revision,
 )
-from bench.errors import BaselineError
+from bench.errors import BaselineError, BenchError
 from bench.evidence import Evidence, Selection, select_evidence
 from bench.foreign import find_iterations
-from bench.iterations import Iteration, read_iteration
+from bench.iterations import MODELS, Iteration, read_iteration
 from bench.ledger import ledger_path, read_outlines
 from bench.recipes import is_recipe_file
 from bench.records import FIRST_TUNING_SEED, Challenge, Run
@@ -39,6 +39,10 @@ from bench.records import FIRST_TUNING_SEED, Challenge, Run
 SHORT_COMMIT = 12
 _SOURCES = (".py", ".ipynb", ".toml")
 _OTHER_CODE = "the runs there are of another engine, or of code before the file there"
+_FIX_CONDITIONS = (
+    "name those to compare beforehand in [tool.bench.gate.conditions], without which the bound on "
+    "wrong answers does not hold"
+)
 _PLAINLY_A_PATH = re.compile(r"\.{1,2}(?:[/\\]|$)")
 _COMMIT = re.compile(r"[0-9a-fA-F]{40,64}")
 _NUMBERED = re.compile(r"iteration_(\d{1,9})")
@@ -154,10 +158,14 @@ def compare_selections(
     ]
     if not alike:
         why = _explain_nothing_common(theirs, ours, old)
-        return leave_undecided(after, before, why, margin=margin)
+        waiting = 0 if theirs else max((len(each.runs) for each in ours), default=0)
+        return leave_undecided(after, before, why, margin=margin, new_runs=waiting)
     earlier, later = max(alike, key=lambda pair: min(len(each.runs) for each in pair))
     found = compare_with_old(earlier, later, challenge, margin=margin, source=old.source)
-    return replace(found, why=f"{found.why}; {old.note}") if old.note else found
+    notes = [old.note] if old.note else []
+    if len(alike) > 1:
+        notes.append(f"{len(alike)} sets of conditions are common to both; {_FIX_CONDITIONS}")
+    return replace(found, why="; ".join((found.why, *notes)))
 
 
 def _with_runs(selection: Selection) -> list[Evidence]:
@@ -191,12 +199,18 @@ def _read_revision(
     runs = list_stored_files(project.root, commit, f"{project.ledger}/{challenge.name}")
     sources = _list_sources(iterations, project, commit)
     with tempfile.TemporaryDirectory(prefix="bench-against-") as folder:
-        root = Path(folder)
+        root = Path(folder).resolve()
         copy_stored_files(project.root, (*runs, *sources), root)
-        return [
-            _read_old_iteration(iteration, challenge, project, root, source, baseline)
-            for iteration in iterations
-        ]
+        try:
+            return [
+                _read_old_iteration(iteration, challenge, project, root, source, baseline)
+                for iteration in iterations
+            ]
+        except BaselineError:
+            raise
+        except BenchError as error:  # of a copy: what it is a copy of
+            text = str(error).replace(f"{root}{os.sep}", "")
+            raise BaselineError(f"--against {source}: {text}") from error
 
 
 def _name_source(revision: str, commit: str) -> str:
@@ -283,7 +297,7 @@ def _find_model_file(new: Iteration, project: Project, root: Path, source: str) 
         recipe=_find_recipe(new.origin.recipe, project, root, source),
         arguments=[f"{name}={literal}" for name, literal in new.arguments],
         root=root,
-        folder=root / project.models if project.models else root,
+        folder=root / project.models if project.models else MODELS,
     )
     return dataclasses.replace(old, name=new.name)
 

@@ -73,14 +73,13 @@ def _annotate(gated: Gated, runner: Runner) -> list[str]:
     place = _locate(gated.iteration.path, runner)
     if gated.problems:
         return [_annotate_problem(gated, outcome, place) for outcome in gated.problems]
-    name = gated.verdict.iteration
-    return [write_command("notice", gated.verdict.why, title=f"{name} HOLDS", **place)]
+    return [write_command("notice", gated.verdict.why, title=f"{gated.title} HOLDS", **place)]
 
 
 def _annotate_problem(gated: Gated, outcome: Outcome, place: Mapping[str, str]) -> str:
     level = LEVELS[outcome.answer or Answer.UNDECIDED]
     run = f"\nRun: {outcome.command}" if outcome.command else ""
-    title = f"{gated.verdict.iteration} {outcome.answer}: {outcome.check}"
+    title = f"{gated.title} {outcome.answer}: {outcome.check}"
     return write_command(level, f"{outcome.text}{run}", title=title, **place)
 
 

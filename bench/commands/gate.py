@@ -29,8 +29,8 @@ from bench.ci.summary import write_summary
 from bench.commands.models import choose_iterations, model_options, models_argument
 from bench.commands.options import (
     challenge_option,
+    choose_challenge,
     complete_iterations,
-    find_challenge,
     find_ledger,
     find_models,
     find_project,
@@ -40,7 +40,15 @@ from bench.commands.options import (
 from bench.errors import BenchError, SettingsError
 from bench.figures import make_printable
 from bench.files import write_whole
-from bench.gate import Check, Gated, exit_code, hold_to_gate, join_answers, restrict
+from bench.gate import (
+    Check,
+    Gated,
+    exit_code,
+    hold_to_gate,
+    join_answers,
+    keep_known_images,
+    restrict,
+)
 from bench.iterations import Iteration, list_iterations
 from bench.judgement import encode_document, make_schema
 from bench.ledger import read_outlines
@@ -118,7 +126,7 @@ def command(
     runner = find_runner(os.environ)
     with _quietly(runner):
         folder = find_ledger(ledger)
-        challenge = find_challenge(dataset, folder)
+        challenge, _ = choose_challenge(dataset)  # of digits only where they are asked for
         chosen = choose_required(iterations, recipe, arguments)
         olds = _read_olds(against, chosen, challenge, folder, baseline)
         gated = [
@@ -173,7 +181,7 @@ def write_lines(gated: Gated) -> list[str]:
     """Return an iteration at the gate as lines: its answer, each problem, and the comparison."""
     verdict = gated.verdict
     under = f" ({verdict.evidence.conditions})" if verdict.evidence else ""
-    lines = [f"{gated.answer:9} {verdict.iteration}{under}: {verdict.why}"]
+    lines = [f"{gated.answer:9} {gated.title}{under}: {verdict.why}"]
     for outcome in gated.outcomes:
         if not outcome.is_problem and outcome.check is not Check.BASELINE:
             continue
@@ -195,7 +203,7 @@ def _hold(
     selection = read_selection(folder, challenge, iteration, read=read_outlines)
     standing = None
     if old is not None:
-        allowed = restrict(selection, required)
+        allowed = restrict(keep_known_images(selection, challenge), required)
         standing = compare_selections(iteration, allowed, old, challenge, margin=margin)
     ledger = str(named) if named else None
     return hold_to_gate(iteration, selection, challenge, required, standing, ledger=ledger)

@@ -8,7 +8,18 @@ import pytest
 from conftest import Compare
 from markdown_it import MarkdownIt
 from msgspec.structs import replace
-from planted_runs import CONDITIONS, LUCKY, make_cost, make_run, make_runs, plant_ledger
+from planted_runs import (
+    CONDITIONS,
+    LUCKY,
+    make_cost,
+    plant_ledger,
+)
+from planted_runs import (
+    make_mnist_run as make_run,
+)
+from planted_runs import (
+    make_mnist_runs as make_runs,
+)
 from workspaces import Workspace, hide_tokens, make_workspace, read_commands
 
 from bench.records import Run

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from planted_runs import make_run, make_runs, plant_ledger
+from planted_runs import make_mnist_run as make_run
+from planted_runs import make_mnist_runs as make_runs
+from planted_runs import plant_ledger
 from workspaces import Workspace, make_workspace
 
 from bench import iterations
@@ -147,6 +149,9 @@ def test_runs_that_were_added_to_the_old_code_later_do_not_count(
     assert f"not shown to be as good as iteration_4 in {base[:12]}:" in output
     assert "(4 pairs of seeds)" in output
     assert "1 more pairs would decide if they went as these: 1 of the old" in output
+    assert "train the old code at its revision (`git worktree add ../old REVISION`" in output
+    assert "bench run iteration_4 --seeds 4-4` under the same conditions), and name" in output
+    assert "; run `" not in output
 
 
 def test_a_new_iteration_is_compared_with_the_latest_one_there(job: Workspace, gate: Gate) -> None:
@@ -165,6 +170,8 @@ def test_a_new_iteration_is_compared_with_the_latest_one_there(job: Workspace, g
     assert "not worse than iteration_4 in main (" in output
     assert named == 3
     assert "no runs that count of iteration_3 in main (" in other
+    assert "bench run iteration_3 --seeds 0-39` under the same conditions" in other
+    assert "; run `" not in other
     assert absent == 2
     assert "../x is not there" in error
 
@@ -230,6 +237,36 @@ def test_a_recipe_file_is_read_as_the_revision_has_it(
         code, output = gate(*compare, str(path), iteration="net.py:Net")
         assert code == 2
         assert f"--recipe {path} is not there" in output
+
+
+def test_a_project_without_iterations_has_those_of_the_harness_as_recipes(
+    job: Workspace, gate: Gate
+) -> None:
+    """`--recipe iteration_4` is ours, now as then."""
+    shutil.rmtree(job.folder / "models")
+    (job.folder / "net.py").write_text("from torch import nn\n\n\nclass Net(nn.Sequential): ...\n")
+    commit(job.folder, "a model file alone")
+
+    code, output = gate("--recipe", "iteration_4", "--against", "HEAD", iteration="net.py:Net")
+
+    assert code == 3
+    assert "the same code" in output
+
+
+def test_an_old_file_that_cannot_be_read_is_named_as_it_was(job: Workspace, gate: Gate) -> None:
+    """Not by the copy that was made of it, which is deleted."""
+    file = job.folder / "models" / "iteration_4.py"
+    whole = file.read_text()
+    file.write_text("class :\n")
+    commit(job.folder, "broken")
+    file.write_text(whole)
+
+    code, output = gate("--against", "HEAD")
+
+    assert code == 2
+    assert output.startswith("bench: error: --against HEAD (")
+    assert "): models/iteration_4.py" in output
+    assert "bench-against-" not in output
 
 
 def test_another_ledger_is_a_baseline(job: Workspace, gate: Gate, tmp_path: Path) -> None:

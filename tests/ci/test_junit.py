@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import junitparser
 import pytest
 import xmlschema
-from planted_runs import LUCKY, make_cost, make_runs
+from planted_runs import LUCKY, make_cost
+from planted_runs import make_mnist_runs as make_runs
 from workspaces import ROOT, Workspace, make_workspace
 
 from bench.records import Conditions, Run
