@@ -222,6 +222,11 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     [
         ("!pip install x\nimport y", "pass\nimport y"),
         ("%matplotlib inline", "pass"),
+        ("! pip install x\nimport y", "pass\nimport y"),
+        ("!pip install x \\\n  y \\\n  z\nimport y", "pass\n\n\nimport y"),
+        ("if a:\n    files = ! ls \\\n      x\n    b()", "if a:\n    files = None\n\n    b()"),
+        ("!ls\nx = 1 + \\\n    2", "pass\nx = 1 + \\\n    2"),
+        ("!ls\nx = (a\n     != b)", "pass\nx = (a\n     != b)"),
         ("if a:\n    !ls\n    b()", "if a:\n    pass\n    b()"),
         ("files = !ls", "files = None"),
         ("%%time\nx = 1", "\nx = 1"),
