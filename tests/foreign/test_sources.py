@@ -206,6 +206,13 @@ def test_a_model_needs_a_recipe(tmp_path: Path) -> None:
     assert read(own).recipe.epochs == 15
 
 
+def test_a_suffix_may_be_in_capitals(tmp_path: Path) -> None:
+    """As some systems write it; a class may follow."""
+    path = write(tmp_path, name="Up.PY")
+    for network in ("", ":Net"):
+        assert read(path, network=network).name == "Up-Net"
+
+
 def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     """Too large, no notebook, a folder, out of its folder."""
     large = write(tmp_path, "#" * (1 << 20) + "\n" + NET, "large.py")
