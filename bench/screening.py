@@ -19,7 +19,7 @@ from bench.executors.inspection import Inspection, inspect_iteration
 from bench.foreign import find_iterations
 from bench.grading.marks import Screened
 from bench.grading.submissions import Submission
-from bench.iterations import Iteration
+from bench.iterations import Iteration, list_iterations
 from bench.records import Challenge
 from bench.verdict import find_excess
 
@@ -113,15 +113,20 @@ class Screening:
         arguments = claim.arguments if claim else ()
         return find_iterations(
             (f"{path}:{submission.network}" if submission.network else str(path),),
-            recipe=self._choose_recipe(claim.recipe if claim else None),
+            recipe=self._choose_recipe(submission, path),
             arguments=[f"{name}={literal}" for name, literal in arguments],
             root=self.folder,
         )[0]
 
-    def _choose_recipe(self, claimed: str | None) -> str:
-        """Return the recipe by the name under which it is found: a file lies beside the claims."""
+    def _choose_recipe(self, submission: Submission, path: Path) -> str | None:
+        """Return the recipe by the name under which it is found: a file lies beside the claims.
+
+        An iteration of the harness has its own.
+        """
+        claimed = submission.claim.recipe if submission.claim else None
         if claimed is None:
-            return self.recipe
+            ours = submission.network in (None, "Network") and _is_iteration(path)
+            return None if ours else self.recipe
         beside = self.recipes / claimed if self.recipes is not None else None
         return str(beside) if beside is not None and beside.is_file() else claimed
 
@@ -133,6 +138,10 @@ class Screening:
             shape=self.challenge.shape,
             classes=len(self.challenge.classes),
         )
+
+
+def _is_iteration(path: Path) -> bool:
+    return path.resolve() in {iteration.path.resolve() for iteration in list_iterations()}
 
 
 def _shorten(message: str, path: Path) -> str:

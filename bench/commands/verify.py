@@ -135,7 +135,9 @@ def command(
     bench verify drilldown-bundle.zip --sample 3 --execute
     """  # noqa: D301
     drawn = secrets.randbits(32) if random_seed is None else random_seed
-    bundles = [name for name in iterations if is_bundle(name) and not name.endswith(SUFFIXES)]
+    bundles = [
+        name for name in iterations if is_bundle(name) and not name.lower().endswith(SUFFIXES)
+    ]
     if not bundles:
         if execute:
             raise SettingsError("--execute: only a bundle's files need it; leave it out")

@@ -65,9 +65,9 @@ def examine(
             failures.append(error)
             if not isinstance(error, NameError | ImportError | AttributeError | SystemExit):
                 break
-    reasons = list(dict.fromkeys(map(explain, failures)))
+    reasons = [*list(dict.fromkeys(map(explain, failures)))[:2], *source.notes]
     raise IterationError(
-        f"{iteration.label}: cannot be run ({'; '.join(reasons[:2])}){_advise(failures)}"
+        f"{iteration.label}: cannot be run ({'; '.join(reasons)}){_advise(failures)}"
     ) from failures[0]
 
 

@@ -31,7 +31,11 @@ class ModelName:
 
 def is_model_name(text: str) -> bool:
     """Say whether a name is that of a model file rather than of an iteration of `models`."""
-    return ":" in text or text.endswith(SUFFIXES) or "/" in text or os.sep in text
+    return ":" in text or _is_file_name(text) or "/" in text or os.sep in text
+
+
+def _is_file_name(text: str) -> bool:
+    return text.lower().endswith(SUFFIXES)
 
 
 def parse_model_name(text: str) -> ModelName:
@@ -41,7 +45,7 @@ def parse_model_name(text: str) -> ModelName:
         IterationError: it is no such name, or there is no such file or module.
     """
     place, colon, network = text.rpartition(":")
-    if not colon or text.endswith(SUFFIXES):
+    if not colon or _is_file_name(text):
         place, network = text, ""
     if colon and network and not network.isidentifier():
         raise IterationError(
@@ -52,7 +56,7 @@ def parse_model_name(text: str) -> ModelName:
 
 
 def _find_file(place: str, text: str) -> Path:
-    if place.endswith(SUFFIXES):
+    if _is_file_name(place):
         path = Path(place)
         if not path.exists():
             raise IterationError(f"{text}: there is no file {place}; name one that exists")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -12,8 +13,9 @@ from msgspec import Struct
 _CELL_MAGICS_OF_PYTHON = ("%%time", "%%timeit", "%%capture", "%%prun")
 """Cell magics whose cell is Python all the same; any other makes it something else."""
 
-_MAGIC = re.compile(r"^(?P<indent>\s*)(?P<target>[\w, ]+=\s*)?[!%](?![=\s]).*$")
-"""`!pip install x`, `%matplotlib inline`, `files = !ls`; not a line that goes on with `% x`."""
+_MAGIC = re.compile(r"^(?P<indent>\s*)(?P<target>[\w, ]+=\s*)?(!(?!=)|%(?![=\s])).*$")
+"""`!pip install x`, `! ls`, `%matplotlib inline`, `files = !ls`; not a line that goes on with `% x`
+or `!= x`."""
 
 _HELP = re.compile(r"^\s*(\?{1,2}[\w.]+|[\w.]+\?{1,2})\s*$")
 
@@ -72,8 +74,17 @@ def strip_magics(text: str) -> str | None:
         if not first.split(maxsplit=1)[0].startswith(_CELL_MAGICS_OF_PYTHON):
             return ""
         lines[next(place for place, line in enumerate(lines) if line.strip())] = ""
-    kept = "\n".join(map(_strip_line, lines))
+    kept = "\n".join(_strip_lines(lines))
     return kept if _parses(kept) else None
+
+
+def _strip_lines(lines: list[str]) -> Iterator[str]:
+    """Yield the lines without magics; those after the backslash of a magic are empty."""
+    goes_on = False
+    for line in lines:
+        magic = goes_on or _MAGIC.match(line) is not None
+        yield "" if goes_on else _strip_line(line)
+        goes_on = magic and line.endswith("\\")
 
 
 def _strip_line(line: str) -> str:

@@ -7,6 +7,7 @@ for each channel.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -274,3 +275,15 @@ def test_a_plain_network_has_no_adapter() -> None:
     assert not adaptation.changes_images
     assert found.choice.engine in ("native", "eager")  # eager where there is no compiler
     assert found.notes == ()
+
+
+def test_a_refusal_says_what_of_a_notebook_was_left_out(tmp_path: Path) -> None:
+    """The imports may have been in that cell."""
+    cells = ["import torch.nn as nn\nprint 'ready'", "class Net(nn.Module):\n    pass"]
+    path = tmp_path / "net.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": c} for c in cells]}))
+    (iteration,) = find_iterations([str(path)], recipe="iteration_4", root=tmp_path)
+    with pytest.raises(
+        BenchError, match=r"NameError.*; code cell 1 is not valid Python and was left out"
+    ):
+        inspect_iteration(iteration, CPU)

@@ -246,6 +246,13 @@ def test_a_model_needs_a_recipe(tmp_path: Path) -> None:
     assert read(own).recipe.epochs == 15
 
 
+def test_a_suffix_may_be_in_capitals(tmp_path: Path) -> None:
+    """As some systems write it; a class may follow."""
+    path = write(tmp_path, name="Up.PY")
+    for network in ("", ":Net"):
+        assert read(path, network=network).name == "Up-Net"
+
+
 def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     """Too large, no notebook, a folder, out of its folder."""
     large = write(tmp_path, "#" * (1 << 20) + "\n" + NET, "large.py")
@@ -262,6 +269,11 @@ def test_files_that_cannot_be_read_are_one_line(tmp_path: Path) -> None:
     [
         ("!pip install x\nimport y", "pass\nimport y"),
         ("%matplotlib inline", "pass"),
+        ("! pip install x\nimport y", "pass\nimport y"),
+        ("!pip install x \\\n  y \\\n  z\nimport y", "pass\n\n\nimport y"),
+        ("if a:\n    files = ! ls \\\n      x\n    b()", "if a:\n    files = None\n\n    b()"),
+        ("!ls\nx = 1 + \\\n    2", "pass\nx = 1 + \\\n    2"),
+        ("!ls\nx = (a\n     != b)", "pass\nx = (a\n     != b)"),
         ("if a:\n    !ls\n    b()", "if a:\n    pass\n    b()"),
         ("files = !ls", "files = None"),
         ("%%time\nx = 1", "\nx = 1"),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from class_of_twelve import HEAD, TINY
 from grades import make_screened
 
 from bench.challenges import DIGITS
+from bench.errors import SettingsError
 from bench.executors.inspection import Inspection
 from bench.foreign import find_iterations
-from bench.grading.claims import read_claims
-from bench.grading.submissions import list_submissions
+from bench.grading.claims import Claimed, read_claims
+from bench.grading.submissions import Submission, list_submissions
+from bench.iterations import list_iterations, select_iterations
 from bench.screening import Look, Screening, _shorten, _tell_apart
 from bench.training.engines import EngineChoice
 
@@ -86,3 +89,23 @@ def test_each_submission_is_looked_at_with_its_own_recipe_and_arguments(tmp_path
     assert "width" in wrong.broken
     assert (missing.inspection, missing.broken) == (None, None)
     assert [look.submission.file for look in noted] == ["a.py", "b.py", "c.py"]
+
+
+def test_an_iteration_of_the_harness_keeps_its_own_recipe(tmp_path: Path):
+    """`bench grade models`: the recipe for all others is not for it, one that is claimed is."""
+    (path,) = [each.path for each in list_iterations() if each.name == "iteration_2"]
+    other = tmp_path / "a.py"
+    other.write_text(HEAD + TINY)
+    screening = Screening(
+        folder=path.parent, challenge=DIGITS, device=torch.device("cpu"), engine="eager",
+        recipe="iteration_1", recipes=None, workers=1,
+    )  # fmt: skip
+
+    found = screening._find_iteration(Submission(file=path.name, path=path), path)
+    assert found == select_iterations(("iteration_2",))[0]
+    assert screening._find_iteration(Submission(file="a.py", path=other), other).recipe == (
+        select_iterations(("iteration_1",))[0].recipe
+    )
+    claim = Claimed(where="claims.csv:2", file=path.name, recipe="iteration_1")
+    with pytest.raises(SettingsError, match="iterations have their own"):
+        screening._find_iteration(Submission(file=path.name, path=path, claim=claim), path)
