@@ -87,7 +87,6 @@ def inspect(folder: Path, text: str) -> Inspection:
         ("F.relu = torch.zeros_like", "torch.nn.functional.relu"),
         ("nn.ReLU.forward = nn.Identity.forward", "torch.nn.modules.activation.ReLU.forward"),
         ("nn.Linear.__call__ = nn.Module.__call__", "torch.nn.modules.linear.Linear.__call__"),
-        ("class Net(Net):\n    del torch.Tensor.split", "torch.Tensor.split"),
         (
             "class Net(Net):\n    def forward(self, x):\n        torch.relu = torch.abs\n"
             "        return super().forward(x)",
@@ -116,3 +115,29 @@ def test_an_iteration_of_ours_that_changes_torch_is_refused(tmp_path: Path) -> N
     path.write_text(f"{text}\nimport torch\ntorch.nn.functional.hardswish = torch.abs\n")
     with pytest.raises(IterationError, match="changes torch itself"):
         inspect_iteration(read_iteration(path), CPU, engine="eager")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("self.fc(x.flatten(1))", "F.log_softmax(self.fc(x.flatten(1)), dim=0)"),
+        ("self.fc(x.flatten(1))", "F.batch_norm(self.fc(x.flatten(1)), None, None, training=True)"),
+        (
+            "self.fc = nn.Linear(784, 10)",
+            "self.fc = nn.Sequential(nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 4, 9), "
+            "nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(), nn.LazyLinear(10))",
+        ),
+    ],
+)
+def test_scores_that_depend_on_the_batch_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    """How many validation images are scored at once would decide the verdict."""
+    assert old in NET
+    with pytest.raises(IterationError, match="its scores of an image depend on the others"):
+        inspect(tmp_path, NET.replace(old, new))
+
+
+def test_batch_norm_with_running_statistics_is_none_of_them(tmp_path: Path) -> None:
+    """In evaluation it does the same to every image; in training it does not."""
+    new = "nn.Sequential(nn.Linear(784, 10), nn.BatchNorm1d(10))"
+    found = inspect(tmp_path, NET.replace("nn.Linear(784, 10)", new))
+    assert found.cost.parameters == 784 * 10 + 10 + 2 * 10
