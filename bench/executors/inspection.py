@@ -28,6 +28,7 @@ from torch import nn
 from bench.cost import INPUT_SHAPE
 from bench.errors import BenchError, IterationError
 from bench.executors.examination import examine, explain
+from bench.executors.intrusions import find_change, take_snapshot
 from bench.executors.startup import choose_context, start_early
 from bench.figures import format_count
 from bench.interruption import SIGNALS, hold_signals
@@ -209,18 +210,26 @@ def _excuse(choice: EngineChoice, iteration: Iteration) -> EngineChoice:
 
 def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) -> _Looked:
     notes: tuple[str, ...] = ()
+    before = take_snapshot()
     if iteration.origin is not None:
         examined = examine(iteration, shape, classes, lambda text: pipe.send(_Warning(text)))
         iteration, notes = examined.iteration, examined.notes
     else:
         notes = _describe_seeding(iteration)
-    return _Looked(
+    looked = _Looked(
         cost=count_iteration(iteration, shape),
         iteration=iteration,
         notes=notes,
         structure=_describe(iteration, shape),
         shapes=list_shapes(build_network(iteration)),
     )
+    changed = find_change(before)
+    if changed is not None:
+        raise IterationError(
+            f"{iteration.label}: changes torch itself ({changed}), and with it every model that is "
+            "trained beside it; write a function or class of its own in its place"
+        )
+    return looked
 
 
 def _describe_seeding(iteration: Iteration) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ BATCHES = (4, 7)
 USUAL_BATCHES = (64, 128, 32, 256, 512, 100, 50, 16, 10)
 USUAL_SIDES = (32,)
 USUAL_CHANNELS = 3
+_MOST_DIFFERENCE = 1e-3
+"""Of the largest score: what rounding leaves of it in batches of two sizes is far less."""
 
 
 def find_adaptation(
@@ -39,7 +41,9 @@ def find_adaptation(
         reading = read_outputs(outputs, BATCHES, base.classes)
         if isinstance(reading, Reading):
             adaptation = replace(candidate, element=reading.element, reshaped=reading.reshaped)
-            return _complete(network, adaptation, _note_input(candidate, base))
+            completed, notes = _complete(network, adaptation, _note_input(candidate, base))
+            _check_independence(iteration, network, completed)
+            return completed, notes
         problems.append(reading)
     if problems:
         raise IterationError(f"{iteration.label}: {problems[0]}")
@@ -80,15 +84,19 @@ def run(
     *,
     training: bool = False,
     seed: int = 0,
+    first: int | None = None,
 ) -> Any:
-    """Return what a copy of a network gives for some images, by default in evaluation mode."""
+    """Return what a copy of a network gives for some images, by default in evaluation mode.
+
+    `first` is how many of them it is given, by default all.
+    """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         adapted = adapt(copy.deepcopy(network), adaptation)
         if not adaptation.contiguous:
             adapted.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         torch.manual_seed(seed)
-        return adapted.train(training)(make_images(adaptation, count))
+        return adapted.train(training)(make_images(adaptation, count)[:first])
 
 
 def _find_only_batch(iteration: Iteration, network: nn.Module, base: Adaptation) -> int | None:
@@ -146,6 +154,23 @@ def _complete(
     return adaptation, notes
 
 
+def _check_independence(iteration: Iteration, network: nn.Module, adaptation: Adaptation) -> None:
+    """Compare the scores of two images alone with theirs among others, in evaluation.
+
+    Raises:
+        IterationError: they differ, so that scores depend on how images are put into batches.
+    """
+    among = _run_to_scores(network, adaptation)
+    if not torch.equal(among, _run_to_scores(network, adaptation, seed=1)):
+        return  # random: that is noted, and would be found here instead
+    alone = _run_to_scores(network, adaptation, first=2)
+    if (among[:2] - alone).abs().max() > _MOST_DIFFERENCE * among.abs().max():
+        raise IterationError(
+            f"{iteration.label}: its scores of an image depend on the others of its batch: softmax "
+            "over dim=0, or batch norm without running statistics? correct it"
+        )
+
+
 def _find_element(network: nn.Module, adaptation: Adaptation) -> tuple[Adaptation, list[str]]:
     """See whether a network returns several values, be it in training alone."""
     raw = replace(adaptation, element=None, reshaped=False)
@@ -164,11 +189,16 @@ def _find_element(network: nn.Module, adaptation: Adaptation) -> tuple[Adaptatio
 
 
 def _run_to_scores(
-    network: nn.Module, adaptation: Adaptation, *, training: bool = False, seed: int = 0
+    network: nn.Module,
+    adaptation: Adaptation,
+    *,
+    training: bool = False,
+    seed: int = 0,
+    first: int | None = None,
 ) -> Tensor:
     """Return the scores (N, classes) of some images, before any logarithm is taken."""
     plain = replace(adaptation, training="class scores", evaluation="class scores")
-    scores: Tensor = run(network, plain, BATCHES[0], training=training, seed=seed)
+    scores: Tensor = run(network, plain, BATCHES[0], training=training, seed=seed, first=first)
     return scores
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.errors import IterationError
-from bench.executors.inspection import inspect_iteration
+from bench.executors.inspection import Inspection, inspect_iteration
 from bench.foreign import find_iterations
 from bench.iterations import MODELS, read_iteration
 
@@ -56,3 +56,88 @@ def test_a_file_that_hangs_is_told_with_why_it_was_executed(tmp_path: Path) -> N
     (iteration,) = find_iterations([str(path)], recipe="iteration_1", root=tmp_path)
     found = inspect_iteration(iteration, CPU, engine="eager")
     assert "the whole file was executed: its class alone does not do" in found.notes
+
+
+NET = """
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(784, 10)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+"""
+
+
+def inspect(folder: Path, text: str) -> Inspection:
+    path = folder / "model.py"
+    path.write_text(text)
+    (iteration,) = find_iterations([f"{path}:Net"], recipe="iteration_4", root=folder)
+    return inspect_iteration(iteration, CPU, engine="eager")
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ("F.relu = torch.zeros_like", "torch.nn.functional.relu"),
+        ("nn.ReLU.forward = nn.Identity.forward", "torch.nn.modules.activation.ReLU.forward"),
+        ("nn.Linear.__call__ = nn.Module.__call__", "torch.nn.modules.linear.Linear.__call__"),
+        (
+            "class Net(Net):\n    def forward(self, x):\n        torch.relu = torch.abs\n"
+            "        return super().forward(x)",
+            "torch.relu",
+        ),
+        (
+            "class Net(Net):\n    def __init__(self):\n        super().__init__()\n"
+            "        nn.modules.module.register_module_forward_hook(lambda *given: None)",
+            "torch.nn.modules.module._global_forward_hooks",
+        ),
+    ],
+)
+def test_a_file_that_changes_torch_itself_is_refused(
+    tmp_path: Path, line: str, changed: str
+) -> None:
+    """It would change what is trained after it in the same process."""
+    with pytest.raises(IterationError) as caught:
+        inspect(tmp_path, f"{NET}\n\n{line}\n")
+    assert f"changes torch itself ({changed})" in str(caught.value)
+
+
+def test_an_iteration_of_ours_that_changes_torch_is_refused(tmp_path: Path) -> None:
+    """Its workers are those of the others as well."""
+    path = tmp_path / "iteration_9.py"
+    text = (MODELS / "iteration_2.py").read_text()
+    path.write_text(f"{text}\nimport torch\ntorch.nn.functional.hardswish = torch.abs\n")
+    with pytest.raises(IterationError, match="changes torch itself"):
+        inspect_iteration(read_iteration(path), CPU, engine="eager")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("self.fc(x.flatten(1))", "F.log_softmax(self.fc(x.flatten(1)), dim=0)"),
+        ("self.fc(x.flatten(1))", "F.batch_norm(self.fc(x.flatten(1)), None, None, training=True)"),
+        (
+            "self.fc = nn.Linear(784, 10)",
+            "self.fc = nn.Sequential(nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 4, 9), "
+            "nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten(), nn.LazyLinear(10))",
+        ),
+    ],
+)
+def test_scores_that_depend_on_the_batch_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    """How many validation images are scored at once would decide the verdict."""
+    assert old in NET
+    with pytest.raises(IterationError, match="its scores of an image depend on the others"):
+        inspect(tmp_path, NET.replace(old, new))
+
+
+def test_batch_norm_with_running_statistics_is_none_of_them(tmp_path: Path) -> None:
+    """In evaluation it does the same to every image; in training it does not."""
+    new = "nn.Sequential(nn.Linear(784, 10), nn.BatchNorm1d(10))"
+    found = inspect(tmp_path, NET.replace("nn.Linear(784, 10)", new))
+    assert found.cost.parameters == 784 * 10 + 10 + 2 * 10
