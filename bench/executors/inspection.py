@@ -27,10 +27,12 @@ from torch import nn
 
 from bench.cost import INPUT_SHAPE
 from bench.errors import BenchError, IterationError
+from bench.executors.dependencies import find_uncovered, list_opened
 from bench.executors.examination import examine, explain
 from bench.executors.intrusions import find_change, take_snapshot
 from bench.executors.startup import choose_context, start_early
 from bench.figures import format_count
+from bench.foreign.sources import find_source
 from bench.interruption import SIGNALS, hold_signals
 from bench.iterations import Iteration
 from bench.records import Cost, Shape
@@ -212,7 +214,9 @@ def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) ->
     notes: tuple[str, ...] = ()
     before = take_snapshot()
     if iteration.origin is not None:
-        examined = examine(iteration, shape, classes, lambda text: pipe.send(_Warning(text)))
+        with list_opened() as opened:
+            examined = examine(iteration, shape, classes, lambda text: pipe.send(_Warning(text)))
+        _check_covered(iteration, opened)
         iteration, notes = examined.iteration, examined.notes
     else:
         notes = _describe_seeding(iteration)
@@ -230,6 +234,16 @@ def _look(pipe: Connection, iteration: Iteration, shape: Shape, classes: int) ->
             "trained beside it; write a function or class of its own in its place"
         )
     return looked
+
+
+def _check_covered(iteration: Iteration, opened: list[str]) -> None:
+    uncovered = find_uncovered(find_source(iteration.path), opened)
+    if uncovered is not None:
+        shown = ascii(uncovered)[1:-1]
+        remedy = "import it by a statement" if shown.endswith(".py") else "write it into the file"
+        raise IterationError(
+            f"{iteration.label}: reads {shown}, which its fingerprint does not cover; {remedy}"
+        )
 
 
 def _describe_seeding(iteration: Iteration) -> tuple[str, ...]:

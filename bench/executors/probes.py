@@ -22,7 +22,7 @@ BATCHES = (4, 7)
 USUAL_BATCHES = (64, 128, 32, 256, 512, 100, 50, 16, 10)
 USUAL_SIDES = (32,)
 USUAL_CHANNELS = 3
-_MOST_DIFFERENCE = 1e-3
+_MOST_DIFFERENCE = 1e-4
 """Of the largest score: what rounding leaves of it in batches of two sizes is far less."""
 
 

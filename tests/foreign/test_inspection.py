@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,41 @@ def test_batch_norm_with_running_statistics_is_none_of_them(tmp_path: Path) -> N
     new = "nn.Sequential(nn.Linear(784, 10), nn.BatchNorm1d(10))"
     found = inspect(tmp_path, NET.replace("nn.Linear(784, 10)", new))
     assert found.cost.parameters == 784 * 10 + 10 + 2 * 10
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "self.fc =",
+            "open(__file__.replace('model.py', 'cfg.json')).read()\n        self.fc =",
+            "reads cfg.json, which its fingerprint does not cover; write it into the file",
+        ),
+        (
+            "    def __init__",
+            "    b = __import__('importlib').import_module('parts.blocks')\n    def __init__",
+            "reads parts/blocks.py, which its fingerprint does not cover; import it by a statement",
+        ),
+    ],
+)
+def test_a_file_that_no_digest_covers_is_refused(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    """Its content could change the network, and not the fingerprint."""
+    (tmp_path / "cfg.json").write_text("{}")
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "blocks.py").write_text("WIDTH = 4\n")
+    py_compile.compile(str(tmp_path / "parts" / "blocks.py"))  # which is then all that is read
+    assert old in NET
+    with pytest.raises(IterationError) as caught:
+        inspect(tmp_path, NET.replace(old, new))
+    assert said in str(caught.value)
+
+
+def test_modules_that_are_imported_and_files_that_are_written_are_none(tmp_path: Path) -> None:
+    """The digest has the ones, and the others are removed."""
+    (tmp_path / "blocks.py").write_text("WIDTH = 4\n")
+    text = NET.replace("import torch\n", "import torch\nfrom blocks import WIDTH\n", 1)
+    new = "open('x', 'w').write('y')\n        open('x').read()\n        self.fc ="
+    found = inspect(tmp_path, text.replace("self.fc =", new))
+    assert found.notes == ("wrote x into its working directory, which is removed",)
