@@ -40,7 +40,7 @@ CALM = {
 """What does not keep a network from being trained: its runs are those of a calm file."""
 
 TOLD = {
-    "prints binary at import": "printed 4,608 bytes, which are not shown",
+    "prints binary at import": "printed 4,608 bytes",
     "writes to the working directory at import": "wrote stray.txt into its working directory",
     "seeds the global generators at import": "seeds or draws from global generators",
 }
