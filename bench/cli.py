@@ -15,6 +15,7 @@ from bench.figures import make_printable
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
+HELP_OPTIONS = ["-h", "--help"]
 
 COMMANDS = {
     "init": "Start a repository of your own, or its next iteration.",
@@ -51,6 +52,7 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"bench.commands.{cmd_name}")
         command: click.Command = module.command
+        command.context_settings.setdefault("help_option_names", HELP_OPTIONS)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -78,7 +80,7 @@ class LazyGroup(click.Group):
 
 @click.command(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": HELP_OPTIONS, "max_content_width": 100},
     epilog="Every command explains itself: bench COMMAND --help",
 )
 @click.version_option(__version__, prog_name="bench")

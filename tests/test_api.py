@@ -95,6 +95,17 @@ def notebook(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Any:
     return main
 
 
+@pytest.mark.parametrize("call", ["bench.run(Net)", "from bench import run\nrun(Net, seeds=2)"])
+def test_our_own_calls_are_no_part_of_a_network(notebook: Any, call: str) -> None:
+    """A cell that hands a class to `bench.run` does not change it, and is not cut out with it."""
+    notebook.In[3] = call
+
+    written = find_iteration(notebook.Net, RECIPE, {}).path.read_text()
+
+    assert "run(" not in written
+    assert "bench" not in written
+
+
 def test_every_name_is_there_and_documented() -> None:
     """`bench.__all__` is the one list: each name can be had, and docs/api.md tells of it."""
     for name in bench.__all__:

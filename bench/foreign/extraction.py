@@ -61,7 +61,12 @@ def _only_defines(node: ast.stmt) -> bool:
 
 def extract_class(tree: ast.Module, name: str) -> Extraction:
     """Return a class of a file with all that it refers to, in the order of the file."""
-    units = [_Unit(node) for node in tree.body if not is_main_guard(node)]
+    ours = _list_ours(tree)
+    units = [
+        _Unit(node)
+        for node in tree.body
+        if not is_main_guard(node) and not (_find_called(node) & ours)
+    ]
     search = _Search(units)
     search.need(name, before=len(units))
     body = [copy.deepcopy(units[place].node) for place in sorted(search.taken)]
@@ -219,6 +224,23 @@ def _find_changed(node: ast.stmt) -> tuple[set[str], set[str]]:
         elif isinstance(each, ast.Attribute | ast.Subscript) and isinstance(each.ctx, ast.Store):
             stores |= _find_root(each)
     return stores, calls
+
+
+def _list_ours(tree: ast.Module) -> set[str]:
+    """Return the names of our own package and of what is imported from it: it changes no class."""
+    return {"bench"}.union(
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "bench"
+        for alias in node.names
+    )
+
+
+def _find_called(node: ast.stmt) -> set[str]:
+    """Return the name that a statement calls something of, where it does nothing else."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return _find_root(node.value.func)
+    return set()
 
 
 def _find_handed(node: ast.stmt) -> set[str]:
