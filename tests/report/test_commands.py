@@ -10,6 +10,7 @@ from builders import CONDITIONS, MACHINE, make_evidence, make_iteration, make_ru
 from msgspec.structs import replace
 
 from bench.challenges import DIGITS, MNIST
+from bench.cli import HELP_OPTIONS
 from bench.commands.run import command
 from bench.records import Challenge, Machine
 from bench.report.commands import SEED, Commands, name_commit, write_commands
@@ -42,7 +43,7 @@ def test_a_command_is_read_back_as_the_conditions_it_was_made_of(
                         (commands.all_runs, tuple(range(6)))):  # fmt: skip
         words = shlex.split(text.rpartition("&& ")[2])
         assert words[:2] == ["bench", "run"]
-        options = command.make_context("run", words[2:]).params
+        options = command.make_context("run", words[2:], help_option_names=HELP_OPTIONS).params
         assert {name: options[name] for name in expected} == expected
         assert parse_seeds(options["seeds"]) == seeds
         assert str(options["ledger"]) == "again"
