@@ -13,7 +13,13 @@ from rich.console import Console
 
 from bench.challenges import title_dataset
 from bench.commands.grades import Looks, print_grades
-from bench.commands.options import challenge_option, choose_challenge, data_option, find_models
+from bench.commands.options import (
+    challenge_option,
+    choose_challenge,
+    data_option,
+    device_option,
+    find_models,
+)
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.errors import BenchError
@@ -73,13 +79,7 @@ ENGINES = ("auto", "eager", "native", "stacked")
     show_default=True,
     help="Seeds of one submission at most.",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to train; auto takes CUDA where there is one.",
-)
+@device_option
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),

@@ -71,6 +71,13 @@ def complete_iterations(
     return offer(names, incomplete)
 
 
+device_option: Decorator = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train; auto takes CUDA where there is one.",
+)
 iterations_argument: Decorator = click.argument(
     "iterations", nargs=-1, metavar="[ITERATION]...", shell_complete=complete_iterations
 )

@@ -17,6 +17,7 @@ from bench.commands.options import (
     challenge_option,
     choose_challenge,
     data_option,
+    device_option,
     find_ledger,
     ledger_option,
 )
@@ -69,13 +70,7 @@ ENGINES = ("auto", "plain", "eager", "native", "stacked")
     metavar="20m",
     help="Start no run after this time.  [default without --seeds: 20m on a CPU, 3m on digits]",
 )
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to train; auto takes CUDA where there is one.",
-)
+@device_option
 @click.option(
     "--engine",
     type=click.Choice(ENGINES),

@@ -270,7 +270,7 @@ def _describe(iteration: Iteration, shape: Shape) -> Structure | None:
     network = build_network(iteration)
     try:
         return describe_structure(network, shape)
-    except Exception:
+    except Exception:  # a stranger's network may raise whatever it likes
         return None
 
 

@@ -212,7 +212,7 @@ def _try_single(network: nn.Module, adaptation: Adaptation) -> tuple[Adaptation,
             adaptation = replace(adaptation, reshaped=True)
             notes.append("drops a batch of one image (squeeze()): it is put back")
         run(network, adaptation, 1, training=True)
-    except Exception:
+    except Exception:  # a stranger's network may raise whatever it likes
         adaptation = replace(adaptation, least_batch=2)
         notes.append(
             "cannot train on a single image: an epoch whose last batch has one will be refused"
