@@ -51,7 +51,7 @@ def gate(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Pass the tests, two processes at a time."""
     install(session, "-e", ".[train]", groups=("test",))
-    session.run("pytest", "-n", "2", "-m", "not faults", *session.posargs)
+    session.run("pytest", "-n", "2", "-m", "not faults and not trainings", *session.posargs)
 
 
 @nox.session(default=False)
@@ -111,6 +111,13 @@ def faults(session: nox.Session) -> None:
     install(session, "-e", ".[train]", groups=("test", "faults"))
     session.run("pytest", "-n", "2", "-m", "faults")
     session.run("python", "tests/faults", *session.posargs)
+
+
+@nox.session(default=False)
+def trainings(session: nox.Session) -> None:
+    """Pass the tests that train whole classes, challenges and examples; takes minutes."""
+    install(session, "-e", ".[train]", groups=("test",))
+    session.run("pytest", "-n", "2", "-m", "trainings", *session.posargs)
 
 
 @nox.session(default=False)

@@ -447,7 +447,7 @@ def test_the_live_network_must_be_the_one_that_is_trained(module: Any) -> None:
         check_live(module.Net, None, before)
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_what_was_set_in_a_module_is_not_trained_without_a_word(
     module: Any, tmp_path: Path
 ) -> None:
@@ -607,7 +607,7 @@ def test_the_example_type_checks(tmp_path: Path) -> None:
     assert 'incompatible type "float"' in complaints[0]
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_the_example_trains_judges_and_reports(tmp_path: Path) -> None:
     """A script without a guard of its main module; started again it trains nothing."""
     (tmp_path / "example.py").write_text(read_example())

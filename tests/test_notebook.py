@@ -26,7 +26,7 @@ def test_the_notebook_in_git_has_no_output() -> None:
     assert all(cell.get("execution_count") is None for cell in cells)
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_the_notebook_shows_verdict_and_charts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,7 @@ def test_reading_never_opens_the_images(clothes: Path):
         (clothes / "elsewhere").rename(images)
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_tuning_seeds_see_the_training_images_alone(clothes: Path):
     """A sixth of the 600 is validation, and nothing of it is evidence."""
     run_bench(
@@ -158,7 +158,7 @@ def test_tuning_seeds_see_the_training_images_alone(clothes: Path):
     assert (epoch["training_total"], epoch["validation_total"]) == (500, 100)
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_runs_on_own_images_can_be_verified(clothes: Path):
     """A recorded run, trained again, is the same to the last bit."""
     done = run_bench(clothes, "verify", "--sample", "1", "--random-seed", "1")
@@ -205,7 +205,7 @@ def test_a_bundle_holds_the_projects_challenge_and_models(clothes: Path):
     assert "the ledger and the verdicts agree" in checked.stdout
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_a_bundle_of_a_project_can_be_trained_again(clothes: Path):
     """With its own models and challenge, on images that are named here."""
     run_bench(clothes, "bundle", "again.zip")

@@ -37,7 +37,7 @@ def test_nothing_is_told_of_a_quiet_iteration() -> None:
     assert found.notes == ()
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_a_file_that_hangs_is_told_with_why_it_was_executed(tmp_path: Path) -> None:
     """Its class alone lacks a name, so the whole file is tried, and that never ends."""
     path = tmp_path / "model.py"

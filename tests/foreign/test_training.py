@@ -129,7 +129,7 @@ def test_a_folder_of_the_users_may_have_modules_named_as_ours(tmp_path: Path) ->
     assert "50 parameters" in done.stdout
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_files_of_all_kinds_are_trained_judged_and_verified(tmp_path: Path) -> None:
     """Trained by two workers, written on the page, and identical when they are trained again."""
     names = [

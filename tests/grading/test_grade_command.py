@@ -67,7 +67,7 @@ def test_a_mistake_on_the_command_line_is_one_line(
     assert not (tmp_path / "grading").exists()
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_a_class_of_twelve_gets_twelve_rows(tmp_path: Path):
     """Four are broken, one over budget; two minutes; the second start goes on, to a seed each."""
     hand_in(tmp_path / "subs")
@@ -115,7 +115,7 @@ def test_a_class_of_twelve_gets_twelve_rows(tmp_path: Path):
     ).read_text(encoding="utf-8")
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_a_submission_that_freezes_in_training_costs_its_own_row_only(tmp_path: Path):
     """Its worker is killed once no epoch came for long; the others are trained to the end."""
     (tmp_path / "subs").mkdir()
@@ -134,7 +134,7 @@ def test_a_submission_that_freezes_in_training_costs_its_own_row_only(tmp_path: 
     assert "frozen-Net seed 0: given up" in output
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_a_submission_that_kills_its_worker_costs_its_own_row_only(tmp_path: Path):
     """It is tried three times, of one seed; the others are trained to the end."""
     (tmp_path / "subs").mkdir()
@@ -153,7 +153,7 @@ def test_a_submission_that_kills_its_worker_costs_its_own_row_only(tmp_path: Pat
     assert output.count("given up") == 1
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_an_interruption_leaves_a_leaderboard(tmp_path: Path):
     """Ctrl-C in the middle of training: exit code 130, and all rows are there."""
     (tmp_path / "subs").mkdir()
@@ -174,7 +174,7 @@ def test_an_interruption_leaves_a_leaderboard(tmp_path: Path):
     assert set(read_rows(tmp_path / "out")) == {"a.py", "b.py"}
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_an_interruption_before_training_leaves_one_too(tmp_path: Path):
     """What was not looked at says so."""
     (tmp_path / "subs").mkdir()
@@ -195,7 +195,7 @@ def test_an_interruption_before_training_leaves_one_too(tmp_path: Path):
     assert {rows[n]["why"] for n in ("c.py", "d.py")} == {"not trained: interrupted before"}
 
 
-@pytest.mark.faults
+@pytest.mark.trainings
 def test_a_folder_of_broken_submissions_is_graded(tmp_path: Path):
     """Exit code 0: that all are broken is a result."""
     (tmp_path / "subs").mkdir()
