@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ settings.load_profile("drilldown")
 # a command that is tested does not annotate the job that tests it, nor is it led to another git
 for _name in [name for name in os.environ if name.startswith(("GITHUB_", "GIT_"))]:
     del os.environ[_name]
+
+# a shell's background job ignores Ctrl-C, and so would every command that it starts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 _RAW = Path("MNIST", "raw")
