@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ class _Command:
         self._space = read_space(space)
         root, _ = find_project()
         self._family = Family(self._space, root=root, folder=find_models())
-        self._study = Study(study or root / FOLDER / space.stem)
+        self._study = Study(study or _see_from_here(root / FOLDER / space.stem))
         self._challenge, _ = choose_challenge(dataset)
         self._trials, self._budget, self._only_results = trials, budget, only_results
         self._best, self._form, self._write, self._pick = best, form, write, pick
@@ -267,13 +268,14 @@ class _Command:
         ):
             search = Search(self._space, self._family, self._study, workshop, progress, goal)
             done = search.run(self._trials)
-        self._say(f"stopped: {self._explain_stop(done=done)}; to go on: the same command")
+        self._say(f"stopped: {self._explain_stop(done=done)}")
         return search.failures
 
     def _explain_stop(self, *, done: bool) -> str:
-        if self._interruption.requested:
-            return "interrupted"
-        return "all configurations are judged" if done else "the time budget is spent"
+        if done:
+            return "all configurations are judged; to draw more: a larger --trials"
+        reason = "interrupted" if self._interruption.requested else "the time budget is spent"
+        return f"{reason}; to go on: the same command"
 
     def _announce(self) -> None:
         space = self._space
@@ -315,12 +317,16 @@ class _Command:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
+def _see_from_here(path: Path) -> Path:
+    """Return a path as it is seen from the working directory, where it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def describe_use(iteration: Iteration, path: Path, challenge: Challenge) -> str:
     """Say how a configuration is trained by claim seeds."""
     if iteration.origin is None:
         return "for an iteration of your own (`bench init --iteration`): write it as its RECIPE"
-    from dataclasses import replace
-
     named = replace(iteration, origin=replace(iteration.origin, recipe=str(path)))
     return f"to train it: bench run {write_words(named)}{dataset_option(challenge)}"
 
