@@ -43,6 +43,8 @@ from bench.searching.studies import Study
 
 DEFAULT_TRIALS = 50
 FOLDER = Path("reports", "search")
+LEAST_COLUMNS = 120
+"""Of a terminal whose tables have room for what was drawn."""
 
 
 @click.command("search")
@@ -332,12 +334,20 @@ def describe_use(iteration: Iteration, path: Path, challenge: Challenge) -> str:
 
 
 def print_results(console: Console, space: Space, results: Results, *, best: int) -> None:
-    """Print the best configurations as a table, and what was tried."""
-    title = "lowest" if space.objective == "minimum" else "mean"
-    table = Table(*HEADER, caption=f"{title} validation accuracy of the final window, over seeds")
+    """Print the best configurations as a table, and what was tried.
+
+    On a narrow terminal what was drawn stands below the table.
+    """
+    is_narrow = console.width < LEAST_COLUMNS
+    worth = "lowest" if space.objective == "minimum" else "mean"
+    header = ("number" if is_narrow else HEADER[0], *HEADER[1:])
+    table = Table(*header, caption=f"{worth} validation accuracy of the final window, over seeds")
     for column in table.columns[1:]:
         column.justify = "right"
     for standing in results.standings[:best]:
-        table.add_row(*list_cells(standing, results.every))
+        name, *figures = list_cells(standing, results.every)
+        table.add_row(str(standing.number) if is_narrow else name, *figures)
     console.print(table)
-    console.print(describe_tally(results.tally), highlight=False, soft_wrap=True)
+    lines = [list_cells(each, results.every)[0] for each in results.standings[:best]]
+    for line in [*(lines if is_narrow else []), describe_tally(results.tally)]:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

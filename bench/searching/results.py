@@ -134,7 +134,7 @@ def describe_tally(tally: Tally) -> str:
         (tally.over_budget, "over the budget of parameters"),
         (tally.refused, "could not be built"),
         (tally.repeated, "drawn before"),
-        (tally.waiting, "not trained yet"),
+        (tally.waiting, "without a finished run"),
     )
     others = "".join(f", {format_count(count)} {what}" for count, what in kinds if count)
     return (

@@ -63,10 +63,10 @@ class Study:
         Raises:
             SearchError: another process has it, or the folder cannot be written.
         """
+        lock = FileLock(self.folder / "study.lock", timeout=0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / "study.lock", timeout=0):
-                yield
+            lock.acquire()
         except Timeout as error:
             raise SearchError(
                 f"{self.folder}: another `bench search` is at work in it; wait for it, or look "
@@ -74,6 +74,10 @@ class Study:
             ) from error
         except OSError as error:
             raise self._unwritable(error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def begin(self, identity: Mapping[str, Any], space: Path) -> None:
         """Note what the study is of, or make sure that it is of the same, and read its trials.

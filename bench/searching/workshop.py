@@ -77,6 +77,7 @@ class Workshop:
         self._machine = describe_machine(bench.device)
         self._found: dict[str, Inspection] = {}
         self._read: set[str] = set()
+        self._told: set[str] = set()
         self._work = _Work()
         self._pool: WorkerPool | None = None
 
@@ -115,7 +116,16 @@ class Workshop:
                 width = min(found.choice.block, bench.side_by_side)
                 found = structs.replace(found, choice=replace(found.choice, block=width))
             self._found[iteration.name] = found
+            self._tell(found)
         return self._found[iteration.name]
+
+    def _tell(self, found: Inspection) -> None:
+        """Say once what was found of networks: that the fastest engine does not take them, say."""
+        name, notice = found.iteration.name, found.choice.notice
+        for text in (*([notice.removeprefix(f"{name} ")] if notice else []), *found.notes):
+            if text not in self._told:
+                self._told.add(text)
+                self._progress.say(f"{name}: {text}")
 
     def want(self, iteration: Iteration, seeds: Sequence[int]) -> None:
         """Ask for runs; those that are in the ledger are there at once.

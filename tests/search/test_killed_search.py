@@ -141,3 +141,24 @@ def test_an_interruption_shows_what_there_is(undisturbed: Any, tmp_path: Path) -
     errors = finish(process := start(folder, workers=2))
     assert process.returncode == 0, errors
     assert read_study(folder) == undisturbed
+
+
+def test_networks_that_fail_in_training_cost_their_configuration(tmp_path: Path) -> None:
+    """The others are judged; one line says what failed, with exit code 2, and nothing hangs."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text("[tool.bench]\n")
+    failing = (
+        "        if self.training and x.shape[0] == 32:\n            raise RuntimeError('no')\n"
+    )
+    (folder / "tiny.py").write_text(NETWORK.replace("(self, x):\n", f"(self, x):\n{failing}"))
+    (folder / "space.toml").write_text(SPACE.replace("seeds = 4", "seeds = 2"))
+    process = start(folder, workers=2)
+    errors = finish(process)
+    assert process.returncode == 2, errors
+    last = errors.splitlines()[-1]
+    assert last.startswith("bench: error: configuration ")
+    assert "(RuntimeError: no)" in last
+    trials, runs = read_study(folder)
+    assert len(trials) == TRIALS
+    assert runs
