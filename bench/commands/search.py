@@ -226,6 +226,8 @@ class _Command:
         from bench.searching.proposals import load_optuna
 
         load_optuna()
+        if self._study.has_begun:  # a change is told before torch is imported
+            self._study.resume(self._identity(engine=engine, block=block), self._space.path)
         start_early()
         from bench import session  # torch is imported here, once all else is checked
         from bench.searching.halving import Goal, Search

@@ -56,6 +56,11 @@ class Study:
         self._trials_file = folder / "trials.jsonl"
         self.trials: list[Trial] = []
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is noted what the study is of."""
+        return self._identity_file.exists()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep the study to this process; the system frees it when the process ends, however.
@@ -86,7 +91,7 @@ class Study:
             SearchError: it is of something else, of which one difference is named; or its files
                 cannot be read or written.
         """
-        if not self._identity_file.exists():
+        if not self.has_begun:
             content = msgspec.json.format(msgspec.json.encode({"format": FORMAT, **identity}))
             self._write(self._identity_file, content + b"\n")
         self.resume(identity, space)
