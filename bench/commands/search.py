@@ -232,7 +232,7 @@ class _Command:
         from bench import session  # torch is imported here, once all else is checked
         from bench.searching.halving import Goal, Search
         from bench.searching.progress import SearchProgress
-        from bench.searching.workshop import Bench, Workshop
+        from bench.searching.workshop import Equipment, Workshop
         from bench.training.devices import choose_device, describe_conditions
 
         place = choose_device(device)
@@ -248,7 +248,7 @@ class _Command:
             ),
             self._space.path,
         )
-        bench = Bench(
+        equipment = Equipment(
             challenge=self._challenge,
             dataset=dataset,
             device=place,
@@ -268,7 +268,7 @@ class _Command:
             SearchProgress(
                 self._console, self._space, trials=self._trials, window=self._window
             ) as progress,
-            Workshop(bench, progress, self._interruption, deadline=deadline) as workshop,
+            Workshop(equipment, progress, self._interruption, deadline=deadline) as workshop,
         ):
             search = Search(self._space, self._family, self._study, workshop, progress, goal)
             done = search.run(self._trials)

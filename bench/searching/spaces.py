@@ -132,7 +132,7 @@ class Space:
     """The file's keys as they were read, with what was left out."""
 
     def __post_init__(self) -> None:
-        if not self.seeds or min(self.seeds) < FIRST_TUNING_SEED:
+        if min(self.seeds) < FIRST_TUNING_SEED:
             raise SearchError(f"{self.path}: first_seed: {explain_claim_seed(min(self.seeds))}")
 
     @property

@@ -34,7 +34,7 @@ _Key = tuple[str, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bench:
+class Equipment:
     """Where configurations are trained and how; `side_by_side` is the widest block of seeds."""
 
     challenge: Challenge
@@ -65,16 +65,16 @@ class Workshop:
 
     def __init__(
         self,
-        bench: Bench,
+        equipment: Equipment,
         progress: SearchProgress,
         interruption: Interruption,
         *,
         deadline: float | None,
     ) -> None:
-        self._bench, self._progress, self._interruption = bench, progress, interruption
+        self._equipment, self._progress, self._interruption = equipment, progress, interruption
         self._deadline = deadline
-        self._digest = split_for_tuning(bench.dataset).digest
-        self._machine = describe_machine(bench.device)
+        self._split = split_for_tuning(equipment.dataset)
+        self._machine = describe_machine(equipment.device)
         self._found: dict[str, Inspection] = {}
         self._read: set[str] = set()
         self._told: set[str] = set()
@@ -102,18 +102,18 @@ class Workshop:
             BenchError: it cannot be built, or not be trained on these images.
         """
         if iteration.name not in self._found:
-            bench = self._bench
-            check_recipes((iteration,), bench.dataset)
+            equipment = self._equipment
+            check_recipes((iteration,), self._split)
             found = inspect_iteration(
                 iteration,
-                bench.device,
-                engine=bench.engine,
-                block=bench.block,
-                shape=bench.challenge.shape,
-                classes=len(bench.challenge.classes),
+                equipment.device,
+                engine=equipment.engine,
+                block=equipment.block,
+                shape=equipment.challenge.shape,
+                classes=len(equipment.challenge.classes),
             )
-            if bench.block is None:
-                width = min(found.choice.block, bench.side_by_side)
+            if equipment.block is None:
+                width = min(found.choice.block, equipment.side_by_side)
                 found = structs.replace(found, choice=replace(found.choice, block=width))
             self._found[iteration.name] = found
             self._tell(found)
@@ -177,11 +177,11 @@ class Workshop:
         if iteration.name in self._read:
             return
         self._read.add(iteration.name)
-        path = ledger_path(self._bench.ledger, self._bench.challenge.name, iteration.name)
+        path = ledger_path(self._equipment.ledger, self._equipment.challenge.name, iteration.name)
         self._work.runs |= {
             (run.iteration, run.seed): run
             for run in read_ledger(path).runs
-            if (run.fingerprint, run.dataset) == (iteration.fingerprint, self._digest)
+            if (run.fingerprint, run.dataset) == (iteration.fingerprint, self._split.digest)
         }
 
     def _make_unit(self, found: Inspection, seeds: tuple[int, ...]) -> Unit:
@@ -189,9 +189,9 @@ class Workshop:
         return Unit(
             iteration=iteration,
             seeds=seeds,
-            challenge=self._bench.challenge,
+            challenge=self._equipment.challenge,
             conditions=describe_conditions(
-                self._bench.device,
+                self._equipment.device,
                 iteration.recipe.precision,
                 engine=choice.engine,
                 block=choice.block,
@@ -209,12 +209,12 @@ class Workshop:
             self._pool.submit(self._work.waiting.popleft())
 
     def _start_pool(self, unit: Unit) -> WorkerPool:
-        bench, found = self._bench, self._found[unit.iteration.name]
+        equipment, found = self._equipment, self._found[unit.iteration.name]
         return WorkerPool(
-            challenge=bench.challenge,
-            folder=bench.dataset.folder,
-            device=bench.device,
-            workers=choose_workers(bench.device, bench.workers, {"": found.choice}),
+            challenge=equipment.challenge,
+            folder=equipment.dataset.folder,
+            device=equipment.device,
+            workers=choose_workers(equipment.device, equipment.workers, {"": found.choice}),
             threads=count_cores() if ENGINES[found.choice.engine].all_cores else 1,
         )
 
@@ -223,7 +223,7 @@ class Workshop:
             self._progress.note_epoch(done)
         for run in collected.runs:
             with self._interruption.shield():
-                append_run(self._bench.ledger, run)
+                append_run(self._equipment.ledger, run)
             self._work.runs[run.iteration, run.seed] = run
             self._progress.note_run(run)
         for failure in collected.given_up:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -142,6 +144,20 @@ def test_a_field_that_does_not_do_is_found_before_training(text: str, message: s
     """Also at the far end of a range."""
     with pytest.raises(SearchError, match=rf"^space\.toml: .*{message}"):
         read_family(text)
+
+
+def test_the_page_has_every_key_and_its_default() -> None:
+    """docs/search.md, against what a space that says nothing is read as."""
+    page = (Path(__file__).parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
+    table = page.partition("## Every key")[2].partition("\n\nIn ")[0]
+    told = dict(re.findall(r"^\| `\[?(\w+)\]?` \| (.+?) \|", table, flags=re.MULTILINE))
+    written = read('model = "m"').written
+    assert set(told) == set(written)
+    for key, text in told.items():
+        if text.startswith("`"):
+            assert tomllib.loads(f"x = {text.strip('`')}")["x"] == written[key], key
+        else:
+            assert written[key] in (None, {}, "m"), key
 
 
 def test_a_space_that_is_not_there_says_how_to_get_one(tmp_path: Path) -> None:
