@@ -66,7 +66,7 @@ def exports(session: nox.Session) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build build/site, its links checked; execute the commands and blocks of README and docs."""
-    extras = "train,frames,mlflow,parquet,tensorboard"
+    extras = "train,search,frames,mlflow,parquet,tensorboard"
     install(session, "-e", f".[{extras}]", groups=("docs",))
     quiet = {"NO_MKDOCS_2_WARNING": "1"}  # says that Material is maintained until May 2027
     session.run("mkdocs", "build", "-f", "docs/site/mkdocs.yml", "--strict", env=quiet)
@@ -108,7 +108,7 @@ def perf(session: nox.Session) -> None:
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Inject faults, count what is lost: nothing; `-- --short` in CI, `--output` for the page."""
-    install(session, "-e", ".[train]", groups=("test", "faults"))
+    install(session, "-e", ".[train,search]", groups=("test", "faults"))
     session.run("pytest", "-n", "2", "-m", "faults")
     session.run("python", "tests/faults", *session.posargs)
 
@@ -142,6 +142,9 @@ def minimums(session: nox.Session) -> None:
         requirement.replace(">=", "==")
         for requirement in PROJECT["project"]["dependencies"]
         + PROJECT["project"]["optional-dependencies"]["train"]
+        + PROJECT["project"]["optional-dependencies"]["search"]
     ]
-    session.install("-e", ".[train]", *nox.project.dependency_groups(PROJECT, "test"), *floors)
+    session.install(
+        "-e", ".[train,search]", *nox.project.dependency_groups(PROJECT, "test"), *floors
+    )
     session.run("pytest", "-n", "2", *session.posargs)

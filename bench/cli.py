@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Train iterations over many seeds, judge them, write the page.",
     "list": "List the iterations, their recipes and the runs recorded.",
     "recipe": "Print a recipe as TOML, to start your own from.",
+    "search": "Search recipes and widths by tuning seeds, stored and resumable.",
     "cost": "Count parameters and multiply-accumulates, layer by layer.",
     "judge": "Say what the recorded runs show: HOLDS, FAILS or UNDECIDED.",
     "watch": "Follow a ledger that another process is filling.",

@@ -55,5 +55,9 @@ class GradingError(BenchError):
     """A folder of submissions or a table of claims that cannot be read as one."""
 
 
+class SearchError(BenchError):
+    """A space that cannot be searched, or a study that is of another one."""
+
+
 class ExportError(BenchError):
     """An export that lacks its library, or whose destination cannot take it."""

@@ -133,9 +133,8 @@ def _read(path: Path) -> Iteration:
     )
 
 
-def change_epochs(iteration: Iteration, *, epochs: int) -> Iteration:
-    """Return an iteration trained for another number of epochs: another recipe and fingerprint."""
-    recipe = dataclasses.replace(iteration.recipe, epochs=epochs)
+def change_recipe(iteration: Iteration, recipe: Recipe) -> Iteration:
+    """Return an iteration trained by another recipe: another fingerprint."""
     tree = parse_file(iteration.path, iteration.path.parent)
     return dataclasses.replace(
         iteration, recipe=recipe, fingerprint=_fingerprint(tree, iteration.path.parent, recipe)

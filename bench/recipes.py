@@ -81,6 +81,15 @@ def parse_recipe(text: str, *, origin: str) -> Recipe:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{origin}: not valid TOML ({error}); correct it") from error
+    return make_recipe(values, origin=origin)
+
+
+def make_recipe(values: Table, *, origin: str) -> Recipe:
+    """Return the recipe of a TOML table; `origin` begins every error.
+
+    Raises:
+        RecipeError: as `read_recipe`.
+    """
     try:
         recipe: Recipe = _build(Recipe, _place_rate(values), "", Vocabulary(kind="Recipe"))
     except FieldError as error:

@@ -28,6 +28,7 @@ MNIST_FILES = (
 )
 EXPLAINED = {
     "recipe": ["ITERATION|FILE", "bench recipe iteration_4", "docs/recipes.md"],
+    "search": ["SPACE.toml", "--template", "--results", "tuning seed", "Claim seeds", "130"],
     "init": ["--iteration", "--pictures", "Overwrites nothing"],
     "run": [
         "--seeds", "--until-decided", "--time-budget", "--device", "--dataset", "--data",

@@ -13,7 +13,8 @@ import pytest
 
 import bench
 from bench.errors import IterationError
-from bench.iterations import MODELS, change_epochs, list_iterations, read_iteration
+from bench.foreign import change_epochs
+from bench.iterations import MODELS, list_iterations, read_iteration
 
 ROOT = Path(bench.__file__).parent.parent
 EVERY_VALUE_SPELLED_OUT = """\

@@ -14,7 +14,7 @@ from planted_runs import plant_ledger
 import bench
 
 ROOT = Path(bench.__file__).parent.parent
-TRAINING_PACKAGES = ("torch", "torchvision", "fvcore", "sklearn", "PIL")
+TRAINING_PACKAGES = ("torch", "torchvision", "fvcore", "sklearn", "PIL", "optuna")
 WITHOUT_TRAINING_PACKAGES = f"""
 import sys
 

@@ -73,12 +73,22 @@ def find_iterations(
 
 def change_epochs(iteration: Iteration, *, epochs: int) -> Iteration:
     """Return an iteration trained for another number of epochs: another recipe and fingerprint."""
+    return change_recipe(iteration, dataclasses.replace(iteration.recipe, epochs=epochs))
+
+
+def change_recipe(
+    iteration: Iteration, recipe: Recipe, arguments: tuple[tuple[str, str], ...] | None = None
+) -> Iteration:
+    """Return an iteration trained by another recipe: another fingerprint.
+
+    `arguments`, as of `Iteration`, take the place of its own; only a model file takes any.
+    """
     if iteration.origin is None:
-        return built_in.change_epochs(iteration, epochs=epochs)
-    recipe = dataclasses.replace(iteration.recipe, epochs=epochs)
+        return built_in.change_recipe(iteration, recipe)
+    given = iteration.arguments if arguments is None else arguments
     source = find_source(iteration.path)
-    fingerprint = _fingerprint(source, iteration.network, iteration.arguments, recipe)
-    return dataclasses.replace(iteration, recipe=recipe, fingerprint=fingerprint)
+    fingerprint = _fingerprint(source, iteration.network, given, recipe)
+    return dataclasses.replace(iteration, recipe=recipe, arguments=given, fingerprint=fingerprint)
 
 
 def parse_arguments(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:

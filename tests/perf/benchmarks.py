@@ -21,7 +21,8 @@ from bench.challenges import MNIST
 from bench.commands.judge import judge_each
 from bench.commands.options import read_selection
 from bench.datasets import load_mnist
-from bench.iterations import MODELS, Iteration, change_epochs, list_iterations, read_iteration
+from bench.foreign import change_epochs
+from bench.iterations import MODELS, Iteration, list_iterations, read_iteration
 from bench.report.page import render_page
 from bench.training.engines import ENGINES
 from bench.training.loop import ResidentImages, evaluate, place_dataset

@@ -18,8 +18,9 @@ from bench.commands.run import ENGINES as CHOICES
 from bench.datasets import load_embedded_digits
 from bench.errors import EngineError
 from bench.executors import processes
+from bench.foreign import change_epochs
 from bench.interruption import Interruption
-from bench.iterations import change_epochs, list_iterations
+from bench.iterations import list_iterations
 from bench.ledger import ledger_path, read_ledger
 from bench.progress import Progress
 from bench.records import FIRST_TUNING_SEED, EpochScore, Run
