@@ -89,7 +89,7 @@ class Claims:
 class Addition(Struct, frozen=True, kw_only=True):
     """Runs of a file, in its order: those that are new, or all there are when it was read whole."""
 
-    runs: tuple[Run, ...]
+    runs: Sequence[Run]
     whole: bool
 
 

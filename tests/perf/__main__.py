@@ -8,6 +8,8 @@ python tests/perf --seeds-curve        wall time against the number of seeds
 python tests/perf --memory             peak memory of a worker, beyond torch's own
 python tests/perf --judge              processor time and memory of `bench judge`
 python tests/perf --report             the page of a large ledger: writing, opening, pointing
+python tests/perf --million            a ledger of a million runs: read, judged, its page written
+python tests/perf --simulate           what a campaign on up to 1,000 GPUs would meet first
 python tests/perf --gpu-probe          what the GPU engine gives on this machine's GPU
 python tests/perf --page               write docs/performance.md from the stored results
 
@@ -35,6 +37,8 @@ JOBS = {
     "--memory": "perf.measure_memory",
     "--judge": "perf.measure_judge",
     "--report": "perf.measure_report",
+    "--million": "perf.measure_million",
+    "--simulate": "perf.simulate",
     "--gpu-probe": "perf.probe_gpu",
     "--page": "perf.write_page",
 }

@@ -169,6 +169,40 @@ class ReportCost(msgspec.Struct, frozen=True, kw_only=True):
         return self.page_bytes / (1 << 20)
 
 
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds by the clock of one thing done with a ledger, and its process's peak in MiB."""
+
+    name: str
+    seconds: float
+    peak_mebibytes: float
+
+
+class Million(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ledger of very many runs costs, and what an append to it does.
+
+    Milliseconds are by the clock for a run to be on disk: appended alone, and as one of the `unit`
+    runs of a block that are appended together.
+    """
+
+    host: Host
+    runs: int
+    ledger_bytes: int
+    phases: tuple[Phase, ...]
+    page_bytes: int
+    unit: int
+    append_milliseconds: float
+    append_in_unit_milliseconds: float
+
+    @property
+    def page_mebibytes(self) -> float:
+        """Return the size of the page."""
+        return self.page_bytes / (1 << 20)
+
+    def seconds_of(self, name: str) -> float:
+        """Return how long a phase took."""
+        return next(phase.seconds for phase in self.phases if phase.name == name)
+
+
 class ProbeCase(msgspec.Struct, frozen=True, kw_only=True):
     """How the GPU engine trained: `width` seeds side by side by a method, in a precision."""
 
@@ -195,7 +229,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[ProbeRow, ...]
 
 
-Result = TypeVar("Result", Benchmarks, Timings, Steps, Memory, JudgeCosts, ReportCost, Probe)
+Result = TypeVar(
+    "Result", Benchmarks, Timings, Steps, Memory, JudgeCosts, ReportCost, Million, Probe
+)
 
 
 def describe_host(load: float | None = None) -> Host:
