@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 

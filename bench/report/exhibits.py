@@ -72,7 +72,7 @@ def exhibit_strip(judged: Judged, challenge: Challenge) -> Exhibit:
 
 def exhibit_accuracy(judged: Judged, challenge: Challenge) -> Exhibit | None:
     """Return accuracy by epoch, `None` when no run finished an epoch."""
-    summary = judged.findings.summary
+    summary, window = judged.findings.summary, challenge.window
     outcomes = {score.outcome for score in judged.findings.runs if score.best is not None}
     if not outcomes:
         return None
@@ -81,7 +81,7 @@ def exhibit_accuracy(judged: Judged, challenge: Challenge) -> Exhibit | None:
         anchor=judged.anchor,
         title="Accuracy by epoch",
         description=f"Validation accuracy of {format_number(summary.runs, 'seed')} by epoch. In "
-        f"every one of the last {challenge.window} epochs, {_of(summary.holding, summary.runs)} are at "
+        f"every one of the last {window} epochs, {_of(summary.holding, summary.runs)} are at "
         f"or above the target of {format_exact_percent(challenge.target)}. The accuracy axis is "
         f"logarithmic in the errors.{_note_shown(judged)}",
         keys=(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from perf.stored import RESULTS, Million, read_result
 
 SEEDS_A_MINUTE = 100.0
 """Of one GPU, assumed: none has been measured."""
+DISPATCH = 0.05
+"""Seconds of the driver for a unit, assumed until a cluster has been measured."""
+
 RUNS = (1_000, 10_000, 100_000, 1_000_000)
 GPUS = (1, 10, 100, 1_000)
 BUSY = 0.9
@@ -29,12 +32,17 @@ LONG = 0.1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Costs:
-    """Seconds: of a GPU for a run; of the driver for a unit and a run; of the end for a run."""
+    """Seconds: of a GPU for a run; of the driver for a unit, and for a run; of the end for a run.
+
+    `append` is of a run that is appended with the others of its unit, `append_alone` of one that
+    is not.
+    """
 
     unit: int
     training: float
     dispatch: float
     append: float
+    append_alone: float
     judging: float
     page: float
 
@@ -63,11 +71,16 @@ class Campaign:
         return self.ideal / self.wall
 
     @property
+    def busy(self) -> float:
+        """Return the share of the training in which the driver is at work."""
+        return (self.dispatching + self.appending) / self.trained
+
+    @property
     def met(self) -> str:
         """Return what stands first in the way of a quicker end."""
         if self.units < self.gpus:
             return "fewer blocks than GPUs"
-        if self.dispatching + self.appending >= BUSY * self.trained:
+        if self.busy >= BUSY:
             return "hand-outs" if self.dispatching > self.appending else "appends"
         return "judge and page" if self.ending >= LONG * self.wall else "GPUs"
 
@@ -103,6 +116,48 @@ def simulate(runs: int, gpus: int, costs: Costs) -> Campaign:
         trained=driver,
         dispatching=units * costs.dispatch,
         appending=units * recorded,
-        ending=runs * costs.judging + costs.page,
+        ending=runs * (costs.judging + costs.page),
         ideal=runs * costs.training / gpus,
+    )
+
+
+def tabulate(costs: Costs) -> list[tuple[str, ...]]:
+    """Return how campaigns go, a row each under a row of headings."""
+    alone = replace(costs, append=costs.append_alone)
+    rows: list[tuple[str, ...]] = [
+        ("runs", "GPUs", "until the page", "efficiency", "driver busy", "met first", "one by one")
+    ]
+    for runs in RUNS:
+        for gpus in GPUS:
+            campaign = simulate(runs, gpus, costs)
+            rows.append(
+                (
+                    format_count(runs),
+                    format_count(gpus),
+                    format_seconds(campaign.wall),
+                    f"{campaign.efficiency:.2f}",
+                    f"{campaign.busy:.0%}",
+                    campaign.met,
+                    f"{simulate(runs, gpus, alone).efficiency:.2f}",
+                )
+            )
+    return rows
+
+
+def read_costs(results: Path, *, seeds_a_minute: float = SEEDS_A_MINUTE) -> Costs:
+    """Return the costs that were measured, and the assumed one.
+
+    Raises:
+        BenchError: one of them was not measured.
+    """
+    million = read_result(results / "million.json", Million)
+    return Costs(
+        unit=million.unit,
+        training=60.0 / seeds_a_minute,
+        dispatch=DISPATCH,
+        append=1e-3 * million.append_in_unit_milliseconds,
+        append_alone=1e-3 * million.append_milliseconds,
+        judging=million.cpu_seconds_of("judge") / million.runs,
+        page=sum(phase.cpu_seconds for phase in million.phases if "report" in phase.name)
+        / million.runs,
     )

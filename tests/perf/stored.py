@@ -170,10 +170,11 @@ class ReportCost(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds by the clock of one thing done with a ledger, and its process's peak in MiB."""
+    """One thing done with a ledger: seconds by the clock and of the processor, and peak in MiB."""
 
     name: str
     seconds: float
+    cpu_seconds: float
     peak_mebibytes: float
 
 
@@ -198,9 +199,9 @@ class Million(msgspec.Struct, frozen=True, kw_only=True):
         """Return the size of the page."""
         return self.page_bytes / (1 << 20)
 
-    def seconds_of(self, name: str) -> float:
-        """Return how long a phase took."""
-        return next(phase.seconds for phase in self.phases if phase.name == name)
+    def cpu_seconds_of(self, name: str) -> float:
+        """Return how long a phase took on a processor that did nothing else."""
+        return next(phase.cpu_seconds for phase in self.phases if phase.name == name)
 
 
 class ProbeCase(msgspec.Struct, frozen=True, kw_only=True):
