@@ -26,6 +26,7 @@ from bench.limits import (
     MOST_FILE_BYTES,
     MOST_FILE_EPOCHS,
     MOST_LINE_BYTES,
+    MOST_PAGE_FILE_BYTES,
     MOST_RUNS,
     MOST_WHOLE_FILE_BYTES,
 )
@@ -119,7 +120,7 @@ def read_outlines(path: Path) -> LedgerFile:
 
     Every checksum is verified; what a `RunOutline` leaves out is neither decoded nor kept.
     """
-    return _read_table(path, _outline_decoder)
+    return _read_table(path, _outline_decoder, most_bytes=MOST_FILE_BYTES)
 
 
 def read_scores(path: Path) -> LedgerFile:
@@ -127,7 +128,7 @@ def read_scores(path: Path) -> LedgerFile:
 
     Of each run's mistakes those of the last epoch; of its cost what it shares with others.
     """
-    return _read_table(path, _decoder)
+    return _read_table(path, _decoder, most_bytes=MOST_PAGE_FILE_BYTES)
 
 
 def append_run(folder: Path, run: Run) -> None:
@@ -306,9 +307,9 @@ def _check_counts(run: Run) -> None:
             before = mistake.index
 
 
-def _read_table(path: Path, decoder: RunDecoder) -> LedgerFile:
+def _read_table(path: Path, decoder: RunDecoder, *, most_bytes: int) -> LedgerFile:
     builder = TableBuilder()
-    torn = _read(path, decoder, builder.add, most_bytes=MOST_FILE_BYTES)
+    torn = _read(path, decoder, builder.add, most_bytes=most_bytes)
     return LedgerFile(path=path, runs=_drop_repeated(builder.finish(), path), torn=torn)
 
 
