@@ -79,6 +79,10 @@ class Progress:
             soft_wrap=True,
         )
 
+    def note(self, text: str) -> None:
+        """Say something about where runs are trained."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def note_waiting(self) -> None:
         """Say once that what is left is trained by other processes."""
         if not self._waiting:

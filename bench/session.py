@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
@@ -17,7 +18,7 @@ from bench.challenges import DIGITS, FOLDER
 from bench.claims import Claims, Follower
 from bench.datasets import Dataset, find_images, load_dataset, split_for_tuning
 from bench.errors import EngineError, LedgerError, MnistMissingError, RecipeError
-from bench.executors.processes import Collected, GivenUp, WorkerPool
+from bench.executors.processes import Collected, GivenUp, Pool, WorkerPool
 from bench.fitting import explain_misfit
 from bench.interruption import Interruption
 from bench.iterations import Iteration
@@ -34,6 +35,9 @@ from bench.training.devices import (
 from bench.training.engines import ENGINES, EngineChoice
 from bench.training.runs import Unit
 
+if TYPE_CHECKING:
+    from bench.executors.cluster.machines import Machines
+
 POLL_SECONDS = 0.25
 
 
@@ -42,7 +46,8 @@ class Session:
     """What is trained where and how: iterations on a challenge's dataset, into a ledger folder.
 
     `engines` and `costs` are by the name of the iteration. With `patience_seconds`, a seed that
-    finishes no epoch for so long is given up.
+    finishes no epoch for so long is given up. With `machines`, the nodes of a cluster train, and
+    `device` is of their kind.
     """
 
     iterations: tuple[Iteration, ...]
@@ -54,6 +59,7 @@ class Session:
     workers: int
     ledger: Path
     patience_seconds: float | None = None
+    machines: Machines | None = None
 
 
 def open_dataset(
@@ -169,7 +175,17 @@ def train_campaign(
     return outcome
 
 
-def _start_pool(session: Session) -> WorkerPool:
+def _start_pool(session: Session) -> Pool:
+    if session.machines is not None:
+        from bench.executors.cluster.pool import ClusterPool  # with Ray
+
+        return ClusterPool(
+            session.machines,
+            challenge=session.challenge,
+            dataset=session.dataset,
+            iterations=session.iterations,
+            patience_seconds=session.patience_seconds,
+        )
     return WorkerPool(
         challenge=session.challenge,
         folder=session.dataset.folder,
@@ -203,6 +219,8 @@ def _takes_all_cores(engines: Mapping[str, EngineChoice]) -> bool:
 
 
 def _describe(session: Session, iteration: Iteration) -> Conditions:
+    if session.machines is not None:
+        return session.machines.conditions[iteration.name]
     choice = session.engines[iteration.name]
     return describe_conditions(
         session.device, iteration.recipe.precision, engine=choice.engine, block=choice.block
@@ -214,7 +232,9 @@ class _UnitMaker:
 
     def __init__(self, session: Session, campaign: Campaign) -> None:
         self._session, self._campaign = session, campaign
-        self._machine = describe_machine(session.device)
+        # on a cluster, each node puts itself in its place
+        here = session.device if session.machines is None else torch.device("cpu")
+        self._machine = describe_machine(here)
         self._costs = session.costs
 
     def make(self, iteration: Iteration, seeds: tuple[int, ...]) -> Unit:
@@ -292,7 +312,7 @@ class _Training:
     sharing: _Sharing
     outcome: Outcome
 
-    def is_over(self, pool: WorkerPool) -> bool:
+    def is_over(self, pool: Pool) -> bool:
         if self.interruption.requested or self.outcome.refusal:
             return True
         return not (pool.in_flight or self.campaign.awaits_others)
@@ -305,9 +325,11 @@ class _Training:
             self.progress.note_run(run)
         for failure in collected.given_up:
             self._give_up(failure)
+        for note in collected.notes:
+            self.progress.note(note)
         self.progress.refresh()
 
-    def fill(self, pool: WorkerPool, units: _UnitMaker) -> None:
+    def fill(self, pool: Pool, units: _UnitMaker) -> None:
         if pool.has_room and not self.is_over(pool):
             self.sharing.take_in()
         while pool.has_room and not (self.interruption.requested or self.outcome.refusal):
