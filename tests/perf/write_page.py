@@ -1,4 +1,4 @@
-"""Write the figures of docs/performance.md, and its picture, from the stored results.
+"""Write the figures of docs/performance.md and docs/scaling.md from the stored results.
 
 A block starts with `<!-- NAME -->` and ends with `<!-- /NAME -->`; what stands outside of blocks is
 written by hand. With `--check` nothing is written, and the exit code is 1 on a difference.
@@ -13,12 +13,15 @@ from pathlib import Path
 from statistics import median
 
 from bench.documents import replace_block
+from perf.measure_cluster import POOL, find_efficiencies, find_overhead
 from perf.measure_ratio import find_ratios
 from perf.picture import draw_seeds
 from perf.stored import (
     BASELINES,
     RESULTS,
     Benchmarks,
+    ClusterCost,
+    ClusterTiming,
     Host,
     JudgeCosts,
     Memory,
@@ -33,6 +36,7 @@ from perf.stored import (
 )
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
+SCALING = "scaling.md"
 PICTURE = "performance.svg"
 HELP = "start_up_of_help"
 
@@ -65,6 +69,10 @@ def compose(
     for name, summarise in BASELINE_BLOCKS.items():
         text = replace_block(text, name, partial(summarise, baselines))
     written = {document: text}
+    scaling = document.with_name(SCALING)
+    if scaling.exists():
+        text = scaling.read_text(encoding="utf-8")
+        written[scaling] = replace_block(text, "cluster", partial(write_cluster, results))
     if (results / "seeds.json").exists():
         seeds = read_result(results / "seeds.json", Timings)
         written[document.with_name(PICTURE)] = draw_seeds(seeds)
@@ -254,6 +262,37 @@ def write_report(results: Path) -> str:
         f"ledger of {cost.ledger_bytes / 1e6:,.0f} MB. {cost.browser}, 1440 x 900. "
         f"{describe(cost.host)}"
     )
+
+
+def write_cluster(results: Path) -> str:
+    """Return wall time by Ray beside that of the local pool, and the overhead of a run."""
+    path = results / "cluster.json"
+    if not path.exists():
+        return _not_measured("nox -s perf -- --cluster")
+    measured = read_result(path, ClusterCost)
+    rows: list[tuple[str, ...]] = [
+        ("runs", "epochs", "images", "local pool", "Ray"),
+        ("---:", "---:", "---", "---:", "---:"),
+    ]
+    by_kind: dict[tuple[str, int, int], tuple[list[float], list[float]]] = {}
+    for timing in measured.timings:
+        sides = by_kind.setdefault(_name_kind(timing), ([], []))
+        sides[timing.side != POOL].append(timing.seconds)
+    rows += [
+        (str(runs), str(epochs), dataset, _spread(pool, " s", 1), _spread(cluster, " s", 1))
+        for (dataset, runs, epochs), (pool, cluster) in by_kind.items()
+    ]
+    ratios, overhead = find_efficiencies(measured), find_overhead(measured)
+    return (
+        f"{_write_table(rows)}\n\n{measured.iteration}, {count(measured.workers, 'worker')}, "
+        f"{count(len(ratios), 'repetition')}, median (least to most). Efficiency of the long runs: "
+        f"{_spread(ratios, '', 3)}. Overhead of a run: {1e3 * overhead:.0f} ms of its core. "
+        f"Ray {measured.ray}; {describe(measured.host)}"
+    )
+
+
+def _name_kind(timing: ClusterTiming) -> tuple[str, int, int]:
+    return timing.dataset, timing.runs, timing.epochs
 
 
 def write_gpu(results: Path) -> str:
