@@ -96,6 +96,17 @@ def time_command(side: str, address: str, kind: tuple[str, int, int]) -> Cluster
     return ClusterTiming(side=side, dataset=dataset, runs=runs, epochs=epochs, seconds=seconds)
 
 
+def group_by_kind(
+    measured: ClusterCost,
+) -> dict[tuple[str, int, int], tuple[list[float], list[float]]]:
+    """Return seconds by the pool and by the cluster for each dataset, number of runs and epochs."""
+    kinds: dict[tuple[str, int, int], tuple[list[float], list[float]]] = {}
+    for timing in measured.timings:
+        sides = kinds.setdefault((timing.dataset, timing.runs, timing.epochs), ([], []))
+        sides[timing.side == CLUSTER].append(timing.seconds)
+    return kinds
+
+
 def find_efficiencies(measured: ClusterCost) -> list[float]:
     """Return wall time by the pool over wall time by the cluster, by repetition of long runs."""
     _, long = measured.split()

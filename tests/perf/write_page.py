@@ -1,4 +1,4 @@
-"""Write the figures of docs/performance.md and docs/scaling.md from the stored results.
+"""Write the figures of docs/performance.md with its picture, and of docs/scaling.md, as stored.
 
 A block starts with `<!-- NAME -->` and ends with `<!-- /NAME -->`; what stands outside of blocks is
 written by hand. With `--check` nothing is written, and the exit code is 1 on a difference.
@@ -13,18 +13,21 @@ from pathlib import Path
 from statistics import median
 
 from bench.documents import replace_block
-from perf.measure_cluster import POOL, find_efficiencies, find_overhead
+from perf.measure_cluster import find_efficiencies, find_overhead, group_by_kind
+from perf.measure_million import BUDGETS, MOST_PAGE_MEBIBYTES
 from perf.measure_ratio import find_ratios
 from perf.picture import draw_seeds
+from perf.simulate import read_costs, tabulate
 from perf.stored import (
     BASELINES,
     RESULTS,
     Benchmarks,
     ClusterCost,
-    ClusterTiming,
     Host,
     JudgeCosts,
     Memory,
+    Million,
+    Phase,
     Probe,
     ProbeRow,
     ReportCost,
@@ -36,7 +39,7 @@ from perf.stored import (
 )
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
-SCALING = "scaling.md"
+SCALING = DOCUMENT.with_name("scaling.md")
 PICTURE = "performance.svg"
 HELP = "start_up_of_help"
 
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         "--check", action="store_true", help="write nothing; exit 1 on a difference"
     )
     options = parser.parse_args(arguments)
-    written = compose(DOCUMENT)
+    written = compose(DOCUMENT) | compose_scaling(SCALING)
     stale = [path for path, text in written.items() if not _holds(path, text)]
     for path in stale:
         if options.check:
@@ -69,14 +72,18 @@ def compose(
     for name, summarise in BASELINE_BLOCKS.items():
         text = replace_block(text, name, partial(summarise, baselines))
     written = {document: text}
-    scaling = document.with_name(SCALING)
-    if scaling.exists():
-        text = scaling.read_text(encoding="utf-8")
-        written[scaling] = replace_block(text, "cluster", partial(write_cluster, results))
     if (results / "seeds.json").exists():
         seeds = read_result(results / "seeds.json", Timings)
         written[document.with_name(PICTURE)] = draw_seeds(seeds)
     return written
+
+
+def compose_scaling(document: Path, results: Path = RESULTS) -> dict[Path, str]:
+    """Return the document on scaling as it should be, by path."""
+    text = document.read_text(encoding="utf-8")
+    for name, write in SCALING_BLOCKS.items():
+        text = replace_block(text, name, partial(write, results))
+    return {document: text}
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -274,13 +281,9 @@ def write_cluster(results: Path) -> str:
         ("runs", "epochs", "images", "local pool", "Ray"),
         ("---:", "---:", "---", "---:", "---:"),
     ]
-    by_kind: dict[tuple[str, int, int], tuple[list[float], list[float]]] = {}
-    for timing in measured.timings:
-        sides = by_kind.setdefault(_name_kind(timing), ([], []))
-        sides[timing.side != POOL].append(timing.seconds)
     rows += [
         (str(runs), str(epochs), dataset, _spread(pool, " s", 1), _spread(cluster, " s", 1))
-        for (dataset, runs, epochs), (pool, cluster) in by_kind.items()
+        for (dataset, runs, epochs), (pool, cluster) in group_by_kind(measured).items()
     ]
     ratios, overhead = find_efficiencies(measured), find_overhead(measured)
     return (
@@ -291,8 +294,53 @@ def write_cluster(results: Path) -> str:
     )
 
 
-def _name_kind(timing: ClusterTiming) -> tuple[str, int, int]:
-    return timing.dataset, timing.runs, timing.epochs
+def write_million(results: Path) -> str:
+    """Return what a ledger of a million runs costs, beside its budgets."""
+    path = results / "million.json"
+    if not path.exists():
+        return _not_measured("nox -s perf -- --million")
+    million = read_result(path, Million)
+    rows = [
+        ("what", "processor time", "by the clock", "peak memory", "budget"),
+        ("---", *("---:",) * 4),
+        *(_list_phase(phase) for phase in million.phases),
+        ("size of the page", f"{million.page_mebibytes:.2f} MiB", "-", "-",
+         f"{MOST_PAGE_MEBIBYTES:g} MiB"),
+        ("append a run", "-", f"{million.append_milliseconds:.2f} ms", "-", "-"),
+        (f"append {million.unit} at once, each", "-",
+         f"{million.append_in_unit_milliseconds:.2f} ms", "-", "-"),
+    ]  # fmt: skip
+    return (
+        f"{_write_table(rows)}\n\n{million.runs:,} runs, a ledger of "
+        f"{million.ledger_bytes / 1e9:.1f} GB. {describe(million.host)}"
+    )
+
+
+def _list_phase(phase: Phase) -> tuple[str, ...]:
+    seconds, mebibytes = BUDGETS.get(phase.name, (None, None))
+    budgets = [f"{seconds:g} s" if seconds else "", f"{mebibytes:,.0f} MiB" if mebibytes else ""]
+    return (
+        f"`bench {phase.name.replace(': ', '`: ')}" + ("" if ": " in phase.name else "`"),
+        f"{phase.cpu_seconds:.1f} s",
+        f"{phase.seconds:.1f} s",
+        f"{phase.peak_mebibytes:,.0f} MiB",
+        ", ".join(filter(None, budgets)) or "-",
+    )
+
+
+def write_simulation(results: Path) -> str:
+    """Return how campaigns on many GPUs go by the model, with the measured costs."""
+    if not (results / "million.json").exists():
+        return _not_measured("nox -s perf -- --million")
+    costs = read_costs(results)
+    head, *rows = tabulate(costs)
+    align = tuple("---" if name == "met first" else "---:" for name in head)
+    return (
+        f"{_write_table([head, align, *rows])}\n\nBlocks of {costs.unit} runs; "
+        f"{1e3 * costs.dispatch:.0f} ms of the driver a block, {1e3 * costs.append:.2f} ms for a "
+        f"run to be on disk ({1e3 * costs.append_alone:.2f} ms one by one), "
+        f"{1e6 * costs.judging:.0f} µs to judge a run and {1e6 * costs.page:.0f} µs for the page."
+    )
 
 
 def write_gpu(results: Path) -> str:
@@ -390,6 +438,11 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "report": write_report,
     "gpu": write_gpu,
     "gpu-ratio": write_gpu_ratio,
+}
+SCALING_BLOCKS: dict[str, Callable[[Path], str]] = {
+    "cluster": write_cluster,
+    "million": write_million,
+    "simulation": write_simulation,
 }
 BASELINE_BLOCKS: dict[str, Callable[[Path], str]] = {
     "start-up": write_start_up,
