@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from bench.executors.processes import Collected, GivenUp, Pool, WorkerPool
 from bench.fitting import explain_misfit
 from bench.interruption import Interruption
 from bench.iterations import Iteration
-from bench.ledger import append_run, ledger_path, read_ledger
+from bench.ledger import append_runs, ledger_path, read_ledger
 from bench.pictures import Pictures, shrink
 from bench.progress import Progress
 from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Cost, Run
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from bench.executors.cluster.machines import Machines
 
 POLL_SECONDS = 0.25
+_iteration_of = attrgetter("iteration")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -321,7 +324,8 @@ class _Training:
         for done in collected.epochs:
             self.progress.note_epoch(done.iteration, done.seed, done.epoch, done.score)
         # all of them before any is told of: who reads what is told may be gone
-        for run in [run for run in collected.runs if self._record(run)]:
+        groups = groupby(sorted(collected.runs, key=_iteration_of), key=_iteration_of)
+        for run in [run for _, runs in groups for run in self._record(list(runs))]:
             self.progress.note_run(run)
         for failure in collected.given_up:
             self._give_up(failure)
@@ -340,17 +344,21 @@ class _Training:
         if self.campaign.awaits_others and not pool.in_flight:
             self.progress.note_waiting()
 
-    def _record(self, run: Run) -> bool:
+    def _record(self, runs: Sequence[Run]) -> list[Run]:
+        """Append the runs of one iteration together, or else one by one; return those recorded."""
         try:
             with self.interruption.shield():
-                append_run(self.session.ledger, run)
+                append_runs(self.session.ledger, runs)
         except LedgerError as error:
+            if len(runs) > 1:
+                return [done for run in runs for done in self._record([run])]
             self.outcome.refusal = error
-            self.outcome.unrecorded.append(run)
-            return False
-        self.campaign.take_recorded(run)  # one of a wider block than now is other evidence
-        self.sharing.release(run.iteration, run.seed, run.conditions)
-        return True
+            self.outcome.unrecorded += runs
+            return []
+        for run in runs:
+            self.campaign.take_recorded(run)  # one of a wider block than now is other evidence
+            self.sharing.release(run.iteration, run.seed, run.conditions)
+        return list(runs)
 
     def _give_up(self, failure: GivenUp) -> None:
         if failure.too_wide is not None:
