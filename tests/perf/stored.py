@@ -169,6 +169,32 @@ class ReportCost(msgspec.Struct, frozen=True, kw_only=True):
         return self.page_bytes / (1 << 20)
 
 
+class ClusterTiming(msgspec.Struct, frozen=True, kw_only=True):
+    """One `bench run` of so many runs, by the local pool of processes or by a cluster."""
+
+    side: str
+    dataset: str
+    runs: int
+    epochs: int
+    seconds: float
+
+
+class ClusterCost(msgspec.Struct, frozen=True, kw_only=True):
+    """The same runs by a pool and by a cluster of one node on one machine, in the order taken."""
+
+    host: Host
+    ray: str
+    workers: int
+    iteration: str
+    timings: tuple[ClusterTiming, ...]
+
+    def split(self) -> tuple[list[ClusterTiming], list[ClusterTiming]]:
+        """Return the timings of short runs and of long ones: those of the most epochs."""
+        most = max(timing.epochs for timing in self.timings)
+        short = [timing for timing in self.timings if timing.epochs < most]
+        return short, [timing for timing in self.timings if timing.epochs == most]
+
+
 class Phase(msgspec.Struct, frozen=True, kw_only=True):
     """One thing done with a ledger: seconds by the clock and of the processor, and peak in MiB."""
 
@@ -231,7 +257,16 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Result = TypeVar(
-    "Result", Benchmarks, Timings, Steps, Memory, JudgeCosts, ReportCost, Million, Probe
+    "Result",
+    Benchmarks,
+    Timings,
+    Steps,
+    Memory,
+    JudgeCosts,
+    ReportCost,
+    ClusterCost,
+    Million,
+    Probe,
 )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.documents import replace_block
+from perf.measure_cluster import find_efficiencies, find_overhead, group_by_kind
 from perf.measure_million import BUDGETS, MOST_PAGE_MEBIBYTES
 from perf.measure_ratio import find_ratios
 from perf.picture import draw_seeds
@@ -21,6 +22,7 @@ from perf.stored import (
     BASELINES,
     RESULTS,
     Benchmarks,
+    ClusterCost,
     Host,
     JudgeCosts,
     Memory,
@@ -269,6 +271,29 @@ def write_report(results: Path) -> str:
     )
 
 
+def write_cluster(results: Path) -> str:
+    """Return wall time by Ray beside that of the local pool, and the overhead of a run."""
+    path = results / "cluster.json"
+    if not path.exists():
+        return _not_measured("nox -s perf -- --cluster")
+    measured = read_result(path, ClusterCost)
+    rows: list[tuple[str, ...]] = [
+        ("runs", "epochs", "images", "local pool", "Ray"),
+        ("---:", "---:", "---", "---:", "---:"),
+    ]
+    rows += [
+        (str(runs), str(epochs), dataset, _spread(pool, " s", 1), _spread(cluster, " s", 1))
+        for (dataset, runs, epochs), (pool, cluster) in group_by_kind(measured).items()
+    ]
+    ratios, overhead = find_efficiencies(measured), find_overhead(measured)
+    return (
+        f"{_write_table(rows)}\n\n{measured.iteration}, {count(measured.workers, 'worker')}, "
+        f"{count(len(ratios), 'repetition')}, median (least to most). Efficiency of the long runs: "
+        f"{_spread(ratios, '', 3)}. Overhead of a run: {1e3 * overhead:.0f} ms of its core. "
+        f"Ray {measured.ray}; {describe(measured.host)}"
+    )
+
+
 def write_million(results: Path) -> str:
     """Return what a ledger of a million runs costs, beside its budgets."""
     path = results / "million.json"
@@ -415,6 +440,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "gpu-ratio": write_gpu_ratio,
 }
 SCALING_BLOCKS: dict[str, Callable[[Path], str]] = {
+    "cluster": write_cluster,
     "million": write_million,
     "simulation": write_simulation,
 }
