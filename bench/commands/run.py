@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +22,12 @@ from bench.commands.options import (
     find_ledger,
     ledger_option,
 )
+from bench.commands.preparation import Options, prepare
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.commands.verdicts import print_verdicts
 from bench.durations import parse_duration
-from bench.errors import BenchError, IterationError
+from bench.errors import BenchError
 from bench.executors.cluster.addresses import check_address
 from bench.executors.startup import start_early
 from bench.figures import format_count, format_seconds
@@ -42,11 +42,8 @@ from bench.report.page import check_page_writable
 from bench.seeds import name_seeds, parse_seeds
 
 if TYPE_CHECKING:
-    import torch
-
     from bench.executors.cluster.machines import Machines
     from bench.executors.inspection import Inspection
-    from bench.executors.processes import GivenUp
     from bench.session import Outcome, Session
 
 DEFAULT_SEEDS = 100
@@ -170,32 +167,35 @@ def run(
     challenge, fallback = choose_challenge(dataset)
     if cluster is not None:
         check_address(cluster, engine)
-    options = _Options(device=device, engine=engine, block=block, workers=workers, cluster=cluster)
+    options = Options(device=device, engine=engine, block=block, workers=workers, cluster=cluster)
 
     start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
 
     with console.status("preparing the engines (networks are compiled once)"):
-        place, found, refused, machines = _prepare(chosen, challenge, options, stack)
+        prepared = prepare(chosen, challenge, options, stack)
+    found, refused, machines = prepared.found, prepared.refused, prepared.machines
     for each in refused:
         _say(console, f"{each.iteration}: not trained: {each.reason}")
     _note(console, found, machines)
     chosen = tuple(inspection.iteration for inspection in found.values())
     engines = {name: inspection.choice for name, inspection in found.items()}
     workers = (
-        machines.count_slots() if machines else sessions.choose_workers(place, workers, engines)
+        machines.count_slots()
+        if machines
+        else sessions.choose_workers(prepared.device, workers, engines)
     )
     challenge, data_found = sessions.open_dataset(console, challenge, data, fallback=fallback)
     sessions.check_recipes(chosen, data_found)
     check_writable(folder, challenge.name)
     check_page_writable(find_page(page))
     if seeds is None and budget is None:
-        budget = _choose_budget(challenge, place.type)
+        budget = _choose_budget(challenge, prepared.device.type)
     session = sessions.Session(
         iterations=chosen,
         challenge=challenge,
         dataset=data_found,
-        device=place,
+        device=prepared.device,
         engines=engines,
         costs={name: inspection.cost for name, inspection in found.items()},
         workers=workers,
@@ -217,97 +217,6 @@ def run(
     if (failure := _describe_failure(outcome)) is not None:
         raise BenchError(failure)
     return EXIT_CODE if interruption.requested else 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Options:
-    """Where and how to train, as the options of the command say."""
-
-    device: str
-    engine: str
-    block: int | None
-    workers: int | None
-    cluster: str | None
-
-
-_Prepared = tuple["torch.device", dict[str, "Inspection"], list["GivenUp"], "Machines | None"]
-
-
-def _prepare(
-    iterations: tuple[Iteration, ...], challenge: Challenge, options: _Options, stack: ExitStack
-) -> _Prepared:
-    """Return the device, what is found of each iteration, those refused, and a cluster's nodes."""
-    from bench.executors.processes import GivenUp
-    from bench.training.devices import choose_device
-
-    if options.cluster is None:
-        place = choose_device(options.device)
-        found, refused = _inspect(iterations, place, options.engine, options.block, challenge)
-        return place, found, refused, None
-    machines = _find_machines(options.cluster, iterations, challenge, options, stack)
-    refused = [
-        GivenUp(iteration=name, seeds=(), reason=reason, hopeless=True)
-        for name, reason in machines.refused.items()
-    ]
-    return machines.device, machines.found, refused, machines
-
-
-def _find_machines(
-    address: str,
-    iterations: tuple[Iteration, ...],
-    challenge: Challenge,
-    options: _Options,
-    stack: ExitStack,
-) -> Machines:
-    from bench.executors.cluster.connection import connect
-
-    stack.enter_context(connect(address))
-    from bench.executors.cluster.machines import find_machines  # with Ray
-
-    return find_machines(
-        iterations,
-        challenge,
-        device=options.device,
-        engine=options.engine,
-        block=options.block,
-        most=options.workers,
-    )
-
-
-def _inspect(
-    iterations: tuple[Iteration, ...],
-    device: torch.device,
-    engine: str,
-    block: int | None,
-    challenge: Challenge,
-) -> tuple[dict[str, Inspection], list[GivenUp]]:
-    """Return what is found of each iteration, and those whose files cannot be run.
-
-    Raises:
-        IterationError: none of them can be run.
-    """
-    from bench.executors.inspection import inspect_iteration
-    from bench.executors.processes import GivenUp
-
-    found: dict[str, Inspection] = {}
-    refused: list[GivenUp] = []
-    for iteration in iterations:
-        try:
-            found[iteration.name] = inspect_iteration(
-                iteration,
-                device,
-                engine=engine,
-                block=block,
-                shape=challenge.shape,
-                classes=len(challenge.classes),
-            )
-        except IterationError as error:
-            if len(refused) + 1 == len(iterations):
-                raise
-            refused.append(
-                GivenUp(iteration=iteration.name, seeds=(), reason=str(error), hopeless=True)
-            )
-    return found, refused
 
 
 def _note(console: Console, found: Mapping[str, Inspection], machines: Machines | None) -> None:

@@ -17,6 +17,7 @@ from bench.adaptation import Adaptation
 from bench.datasets import load_embedded_digits
 from bench.errors import ClusterError, DataError, IterationError
 from bench.executors.cluster.luggage import (
+    digest_code,
     pack_dataset,
     pack_iteration,
     unpack_dataset,
@@ -30,7 +31,7 @@ from bench.executors.cluster.machines import (
     explain_difference,
 )
 from bench.executors.cluster.reports import Mailbox, Sender, open_letters
-from bench.executors.cluster.worker import Finding
+from bench.executors.cluster.worker import Finding, Inquiry, look
 from bench.executors.inspection import Inspection
 from bench.foreign import change_epochs, find_iterations
 from bench.iterations import Iteration, list_iterations, read_iteration
@@ -175,6 +176,24 @@ def test_gpus_train_where_there_are_any() -> None:
     assert choose_kind("auto", [cpu, idle]) == "cpu"
     assert choose_kind("cpu", [gpu]) == "cpu"
     assert (gpu.count_slots("cuda"), gpu.count_slots("cpu"), cpu.count_slots("cuda")) == (2, 4, 0)
+
+
+def ask(iteration: Iteration, code: str) -> Finding:
+    inquiry = Inquiry(
+        iterations=(pack_iteration(iteration),), code=code, device="cpu", engine="auto",
+        block=None, shape=(1, 28, 28), classes=10,
+    )  # fmt: skip
+    return look(inquiry)
+
+
+def test_a_node_says_when_its_code_or_its_fingerprint_is_another() -> None:
+    """Before it executes anything."""
+    iteration = list_iterations()[-1]
+    other = dataclasses.replace(iteration, fingerprint="f" * 64)
+    assert f"computes the fingerprint {iteration.fingerprint[:12]}" in str(
+        ask(other, digest_code()).mismatch
+    )
+    assert "imports other code of bench" in str(ask(iteration, "0" * 64).mismatch)
 
 
 class Line:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import all_end, bench_run, command, read_runs, stable_lines, wait_for_runs
+from processes import (
+    all_end,
+    bench_run,
+    children_of,
+    command,
+    read_runs,
+    stable_lines,
+    wait_for_runs,
+)
 from ray_clusters import NODE
-
-from bench.iterations import list_iterations
 
 ITERATION = "iteration_1"
 QUICK = ("--epochs", "1")
@@ -109,8 +113,6 @@ def test_an_interrupt_records_what_is_finished(tmp_path: Path, cluster: Any) -> 
 @pytest.mark.faults
 def test_a_killed_driver_of_its_own_ray_leaves_no_process(tmp_path: Path) -> None:
     """`--cluster local` starts Ray's processes, and they end with it."""
-    from processes import children_of
-
     training = start(tmp_path, "--cluster", "local", "--seeds", "50", *QUICK)
     wait_for_runs(tmp_path, 1, training)
     family = children_of(training.pid)
@@ -118,7 +120,7 @@ def test_a_killed_driver_of_its_own_ray_leaves_no_process(tmp_path: Path) -> Non
     training.communicate()
 
     assert any(depth > 1 for depth in family.values())
-    assert all_end(family)
+    assert all_end(family, seconds=120)  # the agents of Ray look for their parent now and then
 
 
 KILLER = """
@@ -213,8 +215,16 @@ def test_only_a_cluster_needs_ray(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_gpu_that_torch_does_not_see_is_an_error_that_names_the_node() -> None:
-    """Ray may offer one where there is none."""
-    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
-    assert time.monotonic() > 0
-    assert list_iterations()
+@pytest.mark.faults
+def test_a_gpu_that_torch_does_not_see_is_an_error_that_names_the_node(
+    tmp_path: Path, cluster: Any
+) -> None:
+    """`auto` takes GPUs where the cluster offers any, though here there is none."""
+    cluster.add_node(**NODE, num_gpus=1)
+    done = bench_run(
+        tmp_path, "--device", "auto", "--cluster", cluster.address, "--seeds", "1", *QUICK
+    )
+
+    assert done.returncode == 2
+    assert "sees no CUDA device" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("bench: error: --cluster: node ")

@@ -45,6 +45,25 @@ def connect(address: str) -> Iterator[None]:
         ray.shutdown()
 
 
+@contextmanager
+def reaching_cluster() -> Iterator[None]:
+    """Let Ray be asked something that needs the cluster to be there.
+
+    Raises:
+        ClusterError: it is not there any more.
+    """
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except (RayError, ConnectionError) as error:
+        reason = " ".join(str(error).split())
+        raise ClusterError(
+            f"the cluster cannot be reached any more ({reason}); finished runs are in the ledger: "
+            "start the command again"
+        ) from error
+
+
 def _start(address: str) -> None:
     import ray
 

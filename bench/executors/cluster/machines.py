@@ -17,6 +17,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.errors import ClusterError, IterationError
+from bench.executors.cluster.connection import reaching_cluster
 from bench.executors.cluster.luggage import digest_code, pack_iteration
 from bench.executors.cluster.worker import Finding, Inquiry, look
 from bench.executors.inspection import Inspection
@@ -64,7 +65,13 @@ class Answer:
 
 
 def list_nodes() -> tuple[Node, ...]:
-    """Return the living nodes of the cluster, by name."""
+    """Return the living nodes of the cluster, by name.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
+    """
+    with reaching_cluster():
+        entries = ray.nodes()
     nodes = [
         Node(
             identity=entry["NodeID"],
@@ -72,7 +79,7 @@ def list_nodes() -> tuple[Node, ...]:
             cores=int(entry["Resources"].get("CPU", 0)),
             gpus=int(entry["Resources"].get("GPU", 0)),
         )
-        for entry in ray.nodes()
+        for entry in entries
         if entry["Alive"]
     ]
     return tuple(sorted(nodes, key=lambda node: node.name))

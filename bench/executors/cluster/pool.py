@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import ray
@@ -12,6 +13,8 @@ from ray import exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.datasets import Dataset
+from bench.errors import ClusterError
+from bench.executors.cluster.connection import reaching_cluster
 from bench.executors.cluster.luggage import digest_code, pack_dataset, pack_iteration
 from bench.executors.cluster.machines import Machines
 from bench.executors.cluster.reports import Mailbox, open_letters
@@ -93,13 +96,18 @@ class ClusterPool:
         self._heard.update(dict.fromkeys(_list_keys(unit)))
 
     def collect(self, *, timeout_seconds: float) -> Collected:
-        """Wait for runs, at most as long as given; return them and the epochs reported since."""
-        if self._units:
-            ray.wait(list(self._units), num_returns=1, timeout=timeout_seconds)
-        epochs = self._read_letters()
-        self._take_finished()
-        self._give_up_silent()
-        self._watch_nodes()
+        """Wait for runs, at most as long as given; return them and the epochs reported since.
+
+        Raises:
+            ClusterError: the cluster cannot be reached any more.
+        """
+        with reaching_cluster():
+            if self._units:
+                ray.wait(list(self._units), num_returns=1, timeout=timeout_seconds)
+            epochs = self._read_letters()
+            self._take_finished()
+            self._give_up_silent()
+            self._watch_nodes()
         collected = Collected(
             runs=tuple(self._runs),
             epochs=tuple(epochs),
@@ -111,10 +119,11 @@ class ClusterPool:
 
     def stop(self) -> tuple[Run, ...]:
         """End all workers at once and return the runs that were back and not yet collected."""
-        self._take_finished()
-        for reference in self._units:
-            ray.cancel(reference, force=True)
-        ray.kill(self._mailbox)
+        with suppress(exceptions.RayError, ClusterError):  # lost already
+            self._take_finished()
+            for reference in self._units:
+                ray.cancel(reference, force=True)
+            ray.kill(self._mailbox)
         return tuple(self._runs)
 
     def _take_finished(self) -> None:
@@ -130,8 +139,8 @@ class ClusterPool:
                 self._settle(unit, ray.get(reference))
             except _NODE_FAULTS as error:
                 self._lose_node(unit, error)
-            except exceptions.RayError:
-                self._lose_worker(unit)
+            except exceptions.RayError as error:
+                self._lose_worker(unit, error)
 
     def _settle(self, unit: Unit, back: Returned) -> None:
         self._runs += back.runs
@@ -142,13 +151,15 @@ class ClusterPool:
                 self._notes.append(self._machines.leave_out(back.node, back.unlike))
             self.submit(unit)
 
-    def _lose_worker(self, unit: Unit) -> None:
+    def _lose_worker(self, unit: Unit, error: exceptions.RayError) -> None:
         key = unit.iteration.name, unit.seeds
         self._deaths[key] += 1
         if self._deaths[key] < ATTEMPTS:
             self.submit(unit)
             return
-        reason = f"took its worker down {ATTEMPTS} times (out of memory?)"
+        died = isinstance(error, exceptions.WorkerCrashedError | exceptions.OutOfMemoryError)
+        cause = "out of memory?" if died else " ".join(str(error).split())
+        reason = f"took its worker down {ATTEMPTS} times ({cause})"
         self._given_up.append(give_up(unit, reason))
 
     def _lose_node(self, unit: Unit, error: Exception) -> None:

@@ -164,10 +164,9 @@ class _Seat:
     def __init__(self, luggage: Luggage, mailbox: Any) -> None:
         check_code(luggage.code)
         self._luggage = luggage
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="bench-worker-", ignore_cleanup_errors=True
-        )
-        scratch = Path(self._folder.name) / "scratch"
+        # Ray ends a worker without a word: what is left lies where the session's logs are
+        self._folder = Path(tempfile.mkdtemp(prefix="bench-worker-", dir=_find_session_folder()))
+        scratch = self._folder / "scratch"
         scratch.mkdir()
         os.chdir(scratch)  # what a model file writes where it runs is no file of the user's
         go_quiet()
@@ -207,8 +206,8 @@ class _Seat:
         """
         name = unit.iteration.name
         if name not in self._settled:
-            folder = Path(self._folder.name) / "models"
-            iteration = unpack_iteration(self._luggage.iterations[name], folder)
+            packed = self._luggage.iterations[name]
+            iteration = unpack_iteration(packed, self._folder / "models")
             _check_fingerprint(iteration)
             self._check_engine(iteration, unit.conditions.engine)
             self._settled[name] = iteration
@@ -235,3 +234,9 @@ class _Seat:
             )
         except EngineError as error:
             raise ClusterError(str(error)) from error
+
+
+def _find_session_folder() -> str | None:
+    """Return where Ray keeps what belongs to its session, `None` where it does not say."""
+    node = getattr(ray._private.worker, "_global_node", None)
+    return node.get_session_dir_path() if node is not None else None
