@@ -45,10 +45,10 @@ def train_locally(folder: Path, seeds: int, *arguments: str) -> list[dict[str, A
 
 def test_a_ray_of_this_machine_gives_the_same_lines(tmp_path: Path) -> None:
     """Machine, commit, conditions and every number; and nothing of Ray's own on the screen."""
-    done = bench_run(tmp_path / "ray", "--cluster", "local", "--seeds", "2", *QUICK)
+    done = bench_run(tmp_path / "there", "--cluster", "local", "--seeds", "2", *QUICK)
 
     assert done.returncode == 0, done.stderr
-    assert stable_lines(tmp_path / "ray", ITERATION) == train_locally(tmp_path / "own", 2)
+    assert stable_lines(tmp_path / "there", ITERATION) == train_locally(tmp_path / "here", 2)
     assert "stopped: all seeds asked for are trained" in done.stderr
     assert "ray" not in done.stderr.replace(str(tmp_path), "").lower()
 
@@ -58,27 +58,27 @@ def test_two_nodes_give_the_same_lines(tmp_path: Path, cluster: Any) -> None:
     """Seeds of two iterations' worth of units, each trained once; started again, none is."""
     cluster.add_node(**NODE)
     arguments = ("--cluster", cluster.address, "--seeds", "6", *QUICK)
-    done = bench_run(tmp_path / "ray", *arguments)
+    done = bench_run(tmp_path / "there", *arguments)
 
     assert done.returncode == 0, done.stderr
     assert "2 workers on 2 nodes" in done.stderr
-    assert stable_lines(tmp_path / "ray", ITERATION) == train_locally(tmp_path / "own", 6)
-    again = bench_run(tmp_path / "ray", *arguments)
+    assert stable_lines(tmp_path / "there", ITERATION) == train_locally(tmp_path / "here", 6)
+    again = bench_run(tmp_path / "there", *arguments)
     assert "0 runs at most" in again.stderr
-    assert len(stable_lines(tmp_path / "ray", ITERATION)) == 6
+    assert len(stable_lines(tmp_path / "there", ITERATION)) == 6
 
 
 @pytest.mark.faults
 def test_a_node_that_is_killed_costs_nothing(tmp_path: Path, cluster: Any) -> None:
     """Its units start again on the other node; every line is there once, and the same."""
     node = cluster.add_node(**NODE)
-    training = start(tmp_path / "ray", "--cluster", cluster.address, "--seeds", "10", *QUICK)
-    wait_for_runs(tmp_path / "ray", 2, training)
+    training = start(tmp_path / "there", "--cluster", cluster.address, "--seeds", "10", *QUICK)
+    wait_for_runs(tmp_path / "there", 2, training)
     cluster.remove_node(node, allow_graceful=False)
     errors = finish(training)
 
     assert "given up" not in errors
-    assert stable_lines(tmp_path / "ray", ITERATION) == train_locally(tmp_path / "own", 10)
+    assert stable_lines(tmp_path / "there", ITERATION) == train_locally(tmp_path / "here", 10)
 
 
 @pytest.mark.faults
@@ -86,15 +86,15 @@ def test_a_driver_that_is_killed_goes_on_where_it_stopped(tmp_path: Path, cluste
     """Its tasks end with it; started again, it trains only what is missing."""
     cluster.add_node(**NODE)
     arguments = ("--cluster", cluster.address, "--seeds", "10", *QUICK)
-    training = start(tmp_path / "ray", *arguments)
-    wait_for_runs(tmp_path / "ray", 2, training)
+    training = start(tmp_path / "there", *arguments)
+    wait_for_runs(tmp_path / "there", 2, training)
     training.kill()
     training.communicate()
-    kept = len(read_runs(tmp_path / "ray"))
-    errors = finish(start(tmp_path / "ray", *arguments))
+    kept = len(read_runs(tmp_path / "there"))
+    errors = finish(start(tmp_path / "there", *arguments))
 
     assert f"{10 - kept} runs at most" in errors
-    assert stable_lines(tmp_path / "ray", ITERATION) == train_locally(tmp_path / "own", 10)
+    assert stable_lines(tmp_path / "there", ITERATION) == train_locally(tmp_path / "here", 10)
 
 
 @pytest.mark.faults
@@ -168,17 +168,17 @@ def test_a_unit_that_kills_its_worker_is_given_up_and_the_rest_goes_on(
     files = [f"{tmp_path / name}:Net" for name in ("killer.py", "beside.py")]
     options = ("--recipe", "iteration_1", "--seeds", "2", "--engine", "eager", *QUICK)
     done = bench_run(
-        tmp_path / "ray", *files, "--cluster", cluster.address, *options, iteration=files[0]
+        tmp_path / "there", *files, "--cluster", cluster.address, *options, iteration=files[0]
     )
     assert done.returncode == 2, done.stderr
     assert "given up: took its worker down 3 times" in done.stderr
     assert "Traceback" not in done.stderr
-    (file,) = (tmp_path / "ray" / "ledger" / "digits").glob("*beside*.jsonl")
-    alone = bench_run(tmp_path / "own", *options, iteration=files[1])
+    (file,) = (tmp_path / "there" / "ledger" / "digits").glob("*beside*.jsonl")
+    alone = bench_run(tmp_path / "here", *options, iteration=files[1])
     assert alone.returncode == 0, alone.stderr
-    lines = stable_lines(tmp_path / "ray", file.stem)
+    lines = stable_lines(tmp_path / "there", file.stem)
     assert len(lines) == 2
-    assert lines == stable_lines(tmp_path / "own", file.stem)
+    assert lines == stable_lines(tmp_path / "here", file.stem)
 
 
 @pytest.mark.faults

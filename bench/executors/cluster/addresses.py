@@ -14,7 +14,7 @@ LOCAL = "local"
 AUTO = "auto"
 """The cluster that this machine is a node of."""
 
-ANSWER_SECONDS = 10
+ANSWER_SECONDS = 5
 """How long an address may take to answer."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
