@@ -66,7 +66,7 @@ def exports(session: nox.Session) -> None:
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build build/site, its links checked; execute the commands and blocks of README and docs."""
-    extras = "train,search,frames,mlflow,parquet,tensorboard"
+    extras = "train,cluster,search,frames,mlflow,parquet,tensorboard"
     install(session, "-e", f".[{extras}]", groups=("docs",))
     quiet = {"NO_MKDOCS_2_WARNING": "1"}  # says that Material is maintained until May 2027
     session.run("mkdocs", "build", "-f", "docs/site/mkdocs.yml", "--strict", env=quiet)

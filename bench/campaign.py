@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -50,6 +50,9 @@ class Campaign:
             time.monotonic() + plan.time_budget_seconds if plan.time_budget_seconds else None
         )
         self._given_up: set[tuple[str, int]] = set()
+        self._settled = 0
+        """How many seeds at the start of the plan wait for no iteration: never looked at again."""
+        self._verdicts: dict[str, Verdict] = {}
         self.awaits_others = False
         """Whether seeds that are left were claimed by other processes at the last look."""
         for run in recorded:
@@ -68,6 +71,7 @@ class Campaign:
     def take(self, run: Run) -> None:
         """Take in a finished run."""
         self._runs[run.iteration].append(run)
+        self._verdicts.pop(run.iteration, None)
         self._done.add((run.iteration, run.seed))
 
     def is_done(self, name: str, seed: int) -> bool:
@@ -86,6 +90,8 @@ class Campaign:
         """
         self.conditions[name] = replace(self.conditions[name], block=block)
         self._runs[name] = []
+        self._verdicts.pop(name, None)
+        self._settled = 0
         for keys in (self._done, self._handed_out):
             keys -= {key for key in keys if key[0] == name}
         for run in recorded:
@@ -106,9 +112,13 @@ class Campaign:
 
     def verdict(self, name: str) -> Verdict:
         """Judge an iteration by the runs so far."""
-        iteration = self.iterations[name]
-        selection = select_evidence(self._runs[name], iteration)
-        return judge(selection, iteration, self.challenge, self.conditions[name])
+        if name not in self._verdicts:
+            iteration = self.iterations[name]
+            selection = select_evidence(self._runs[name], iteration)
+            self._verdicts[name] = judge(
+                selection, iteration, self.challenge, self.conditions[name]
+            )
+        return self._verdicts[name]
 
     @property
     def seconds_left(self) -> float | None:
@@ -140,7 +150,7 @@ class Campaign:
         if self.out_of_time:
             return None
         wanted = set(self.undecided) if self.plan.until_decided else set(self.iterations)
-        for seed in self.plan.seeds:
+        for seed in self._list_open():
             for name, iteration in self.iterations.items():
                 if name not in wanted or not self._is_waiting(name, seed):
                     continue
@@ -148,6 +158,15 @@ class Campaign:
                     return iteration, self._hand_out(name, seed, claim)
                 self.awaits_others |= not self.is_done(name, seed)
         return None
+
+    def _list_open(self) -> Iterator[int]:
+        """Return the planned seeds from the first on that waits for some iteration."""
+        seeds = self.plan.seeds
+        while self._settled < len(seeds) and not any(
+            self._is_waiting(name, seeds[self._settled]) for name in self.iterations
+        ):
+            self._settled += 1
+        return islice(seeds, self._settled, None)
 
     def _is_waiting(self, name: str, seed: int) -> bool:
         key = name, seed
@@ -159,7 +178,7 @@ class Campaign:
         tuning = first >= FIRST_TUNING_SEED
         waiting = (
             seed
-            for seed in self.plan.seeds
+            for seed in self._list_open()
             if (seed >= FIRST_TUNING_SEED) == tuning
             and seed != first
             and self._is_waiting(name, seed)

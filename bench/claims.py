@@ -11,6 +11,7 @@ import errno
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 
@@ -89,7 +90,7 @@ class Claims:
 class Addition(Struct, frozen=True, kw_only=True):
     """Runs of a file, in its order: those that are new, or all there are when it was read whole."""
 
-    runs: tuple[Run, ...]
+    runs: Sequence[Run]
     whole: bool
 
 

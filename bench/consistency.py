@@ -8,9 +8,9 @@ expectation under its null hypothesis for every stopping rule, so the chance tha
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -278,8 +278,16 @@ def student_reach(samples: ArrayLike, *, confidence: float) -> tuple[Floats, Flo
     return values.mean(axis=-1), np.asarray(quantile * standard_error)
 
 
+class Moments(NamedTuple):
+    """The number of some values, their mean, and their sample variance where there are two."""
+
+    size: int
+    mean: Fraction
+    variance: Fraction
+
+
 def welch_interval(
-    first: Sequence[Fraction], second: Sequence[Fraction], *, confidence: float
+    first: Moments, second: Moments, *, confidence: float
 ) -> tuple[float, float, float, float]:
     """Return mean(second) - mean(first), its two-sided bounds and p by Welch (Biometrika 34, 1947).
 
@@ -288,12 +296,12 @@ def welch_interval(
     is 1 for no difference and 0 for any.
     """
     samples = (first, second)
-    difference = float(statistics.mean(second) - statistics.mean(first))
-    errors = [float(statistics.variance(values) / len(values)) for values in samples]
+    difference = float(second.mean - first.mean)
+    errors = [float(sample.variance / sample.size) for sample in samples]
     total = sum(errors)
     if total == 0:
         return difference, difference, difference, float(difference == 0)
-    spread = sum(e**2 / (len(values) - 1) for e, values in zip(errors, samples, strict=True))
+    spread = sum(e**2 / (sample.size - 1) for e, sample in zip(errors, samples, strict=True))
     degrees, standard_error = total**2 / spread, total**0.5
     reach = float(special.stdtrit(degrees, (1.0 + confidence) / 2.0)) * standard_error
     p = 2.0 * float(special.stdtr(degrees, -abs(difference) / standard_error))

@@ -51,6 +51,10 @@ class BaselineError(BenchError):
     """Something to compare with that cannot be read: a git revision, or a ledger of other runs."""
 
 
+class ClusterError(BenchError):
+    """A cluster that cannot be reached, or a node of it that does not do."""
+
+
 class GradingError(BenchError):
     """A folder of submissions or a table of claims that cannot be read as one."""
 

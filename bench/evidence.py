@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import islice
 
+import numpy as np
 from msgspec import Struct
 
 from bench.challenges import VALIDATION_IMAGES
@@ -14,6 +15,7 @@ from bench.errors import LedgerError
 from bench.iterations import Iteration
 from bench.limits import MOST_GROUPS, MOST_MISSING, MOST_TOTALS
 from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Run, Status
+from bench.run_table import Flags, Ints, RunTable, find_distinct, tabulate
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -27,7 +29,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     fingerprint: str
     dataset: str
     conditions: Conditions
-    runs: tuple[Run, ...]
+    runs: Sequence[Run]
     waiting: tuple[int, ...]
     missing: tuple[int, ...]
 
@@ -72,6 +74,29 @@ def count_steady_epochs(run: Run, target: Fraction) -> int:
     return steady
 
 
+def find_reached(runs: RunTable, accuracy: Fraction) -> Flags:
+    """Say of every epoch of all runs whether its validation accuracy is at or above one."""
+    correct, totals = runs.epochs("validation_correct"), runs.epochs("validation_total")
+    reached = np.zeros(len(correct), dtype=bool)
+    for total in find_distinct(totals):
+        needed = math.ceil(accuracy * total)
+        reached |= (totals == total) & (correct >= needed)
+    return reached
+
+
+def count_steady(runs: RunTable, target: Fraction) -> Ints:
+    """Return of each run what `count_steady_epochs` says."""
+    reached = find_reached(runs, target)
+    places = np.where(reached, -1, np.arange(len(reached)))
+    last_miss = np.maximum(runs.reduce(np.maximum, places, -1), runs.starts - 1)
+    return np.where(runs.finished, runs.starts + runs.lengths - 1 - last_miss, 0)
+
+
+def find_holding(runs: RunTable, challenge: Challenge) -> Flags:
+    """Say of each run what `run_holds` says."""
+    return count_steady(runs, challenge.target) >= challenge.window
+
+
 def select_evidence(runs: Iterable[Run], iteration: Iteration) -> Selection:
     """Sort an iteration's runs into evidence; unlike conditions or datasets are never pooled.
 
@@ -79,60 +104,89 @@ def select_evidence(runs: Iterable[Run], iteration: Iteration) -> Selection:
         LedgerError: a run was not scored on the images that it names, or there are more sets of
             conditions than anyone can look at.
     """
-    groups: dict[tuple[Conditions, str], dict[int, Run]] = defaultdict(dict)
-    stale = tuning = 0
-    for run in runs:
-        if run.fingerprint != iteration.fingerprint:
-            stale += 1
-        elif run.seed >= FIRST_TUNING_SEED:
-            tuning += 1
-        else:
-            groups[run.conditions, run.dataset][run.seed] = run
-    if len(groups) > MOST_GROUPS:
+    runs = runs if isinstance(runs, Sequence) else tuple(runs)
+    table = tabulate(runs)
+    groups, group_of = _group(table, iteration)
+    current = group_of >= 0
+    counting = current & (table.seeds < FIRST_TUNING_SEED)
+    counted = np.bincount(group_of[counting], minlength=len(groups))
+    if np.count_nonzero(counted) > MOST_GROUPS:
         raise LedgerError(
-            f"{iteration.name}: runs under {len(groups)} sets of conditions, more than the "
-            f"{MOST_GROUPS} that are judged; move those that nobody needs to another ledger"
+            f"{iteration.name}: runs under {np.count_nonzero(counted)} sets of conditions, more "
+            f"than the {MOST_GROUPS} that are judged; move those that nobody needs to another "
+            "ledger"
         )
-    for (_, dataset), by_seed in groups.items():
-        _check_images(iteration, dataset, by_seed.values())
-    evidence = [_gapless(iteration, *group, by_seed) for group, by_seed in groups.items()]
+    evidence = []
+    for place in np.flatnonzero(counted).tolist():
+        rows = np.flatnonzero(counting & (group_of == place))
+        conditions, dataset = groups[place]
+        _check_images(iteration, dataset, table.take(rows))
+        evidence.append(_gapless(iteration, conditions, dataset, runs, table.seeds, rows))
     evidence.sort(key=lambda e: (-len(e.runs), e.conditions, e.dataset))
-    return Selection(evidence=tuple(evidence), stale=stale, tuning=tuning)
+    return Selection(
+        evidence=tuple(evidence),
+        stale=len(runs) - int(np.count_nonzero(current)),
+        tuning=int(np.count_nonzero(current & ~counting)),
+    )
 
 
-def _check_images(iteration: Iteration, dataset: str, runs: Iterable[Run]) -> None:
+def _group(table: RunTable, iteration: Iteration) -> tuple[list[tuple[Conditions, str]], Ints]:
+    """Return sets of conditions and images, and the place of each run's, -1 for a stale one."""
+    origins, origin_of = table.origins
+    groups: dict[tuple[Conditions, str], int] = {}
+    places = [-1] * len(origins)
+    for place, (_, _, fingerprint, dataset, conditions) in enumerate(origins):
+        if fingerprint == iteration.fingerprint:
+            places[place] = groups.setdefault((conditions, dataset), len(groups))
+    return list(groups), np.array(places, dtype=np.int64)[origin_of]
+
+
+def _check_images(iteration: Iteration, dataset: str, runs: RunTable) -> None:
     """Make sure that runs on a known dataset were scored on as many images as it has."""
     images = VALIDATION_IMAGES.get(dataset)
-    totals: set[int] = set()
-    for run in runs:
-        for epoch in run.epochs:
-            totals.update((epoch.training_total, epoch.validation_total))
-            if images not in (None, epoch.validation_total):
-                raise LedgerError(
-                    f"{iteration.name}: seed {run.seed} was scored on {epoch.validation_total} "
-                    f"images, and dataset {dataset[:12]} has {images}; delete its line and run "
-                    "the seed again"
-                )
-    if len(totals) > MOST_TOTALS:
+    totals = runs.epochs("validation_total")
+    if images is not None and (totals != images).any():
+        place = int(np.argmax(totals != images))
+        seed = int(runs.seeds[np.searchsorted(runs.starts, place, "right") - 1])
         raise LedgerError(
-            f"{iteration.name}: epochs of {len(totals)} different numbers of images, more than "
+            f"{iteration.name}: seed {seed} was scored on {totals[place]} images, and dataset "
+            f"{dataset[:12]} has {images}; delete its line and run the seed again"
+        )
+    distinct = {*find_distinct(totals), *find_distinct(runs.epochs("training_total"))}
+    if len(distinct) > MOST_TOTALS:
+        raise LedgerError(
+            f"{iteration.name}: epochs of {len(distinct)} different numbers of images, more than "
             f"{MOST_TOTALS}; restore the ledger from version control"
         )
 
 
 def _gapless(
-    iteration: Iteration, conditions: Conditions, dataset: str, by_seed: dict[int, Run]
+    iteration: Iteration,
+    conditions: Conditions,
+    dataset: str,
+    runs: Sequence[Run],
+    seeds: Ints,
+    rows: Ints,
 ) -> Evidence:
-    first_gap = next(seed for seed in range(len(by_seed) + 1) if seed not in by_seed)
-    waiting = tuple(sorted(seed for seed in by_seed if seed > first_gap))
+    order = rows[np.argsort(seeds[rows], kind="stable")]
+    ordered = seeds[order]
+    order = order[np.append(ordered[1:] != ordered[:-1], True)]  # the last of equal seeds
+    ordered = seeds[order]
+    gaps = np.flatnonzero(ordered != np.arange(len(ordered)))
+    first_gap = int(gaps[0]) if len(gaps) else len(ordered)
+    waiting = tuple(ordered[first_gap:].tolist())
+    known = set(waiting)
     beyond = range(first_gap, waiting[-1]) if waiting else ()
-    missing = islice((seed for seed in beyond if seed not in by_seed), MOST_MISSING)
+    missing = islice((seed for seed in beyond if seed not in known), MOST_MISSING)
+    counting = order[:first_gap]
     return Evidence(
         iteration=iteration.name,
         fingerprint=iteration.fingerprint,
         dataset=dataset,
         conditions=conditions,
-        runs=tuple(by_seed[seed] for seed in range(first_gap)),
+        runs=runs.take(counting)
+        if isinstance(runs, RunTable)
+        else tuple(runs[row] for row in counting.tolist()),
         waiting=waiting,
         missing=tuple(missing),
     )

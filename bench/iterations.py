@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -217,23 +218,42 @@ def _fingerprint(tree: ast.Module, folder: Path, recipe: Recipe) -> str:
     # the recipe enters by value, the narrative not at all
     tree.body = [node for node in tree.body if name_assigned(node) not in LITERALS]
     sources = {"": canonicalise(drop_prose(tree))}
+    for base, file, imported in _follow_imports(tree, folder):
+        if drop_prose(imported).body:
+            sources[file.relative_to(base).with_suffix("").as_posix()] = canonicalise(imported)
+    content = [TRAINING_SEMANTICS, list_values(recipe), sources]
+    return digest(content)
+
+
+def list_sources(iteration: Iteration) -> list[Path]:
+    """Return the files beside one of `models` that its fingerprint covers, its own file first.
+
+    Raises:
+        IterationError: one of them cannot be read, or there are too many.
+    """
+    folder = iteration.path.parent
+    followed = _follow_imports(parse_file(iteration.path, folder), folder)
+    beside = {file for base, file, _ in followed if base == folder}
+    return [iteration.path, *sorted(beside - {iteration.path})]
+
+
+def _follow_imports(tree: ast.Module, folder: Path) -> Iterator[tuple[Path, Path, ast.Module]]:
+    """Yield the files of `models` that a file imports, directly or not, each after its folder."""
     waiting, followed = _imported_modules(tree) | {"__init__"}, {"recipe"}
+    count = 0
     while waiting - followed:
         name = (waiting - followed).pop()
         followed.add(name)
-        if len(sources) > MOST_SOURCES:
-            raise IterationError(
-                f"{folder}: more than {MOST_SOURCES} files are imported; use fewer"
-            )
         base, files = _module_files(folder, name)
         for file in files:
+            count += 1
+            if count > MOST_SOURCES:
+                raise IterationError(
+                    f"{folder}: more than {MOST_SOURCES} files are imported; use fewer"
+                )
             imported = parse_file(file, base)
-            place = file.relative_to(base).with_suffix("").as_posix()
             waiting |= _imported_modules(imported)
-            if drop_prose(imported).body:
-                sources[place] = canonicalise(imported)
-    content = [TRAINING_SEMANTICS, list_values(recipe), sources]
-    return digest(content)
+            yield base, file, imported
 
 
 def _module_files(folder: Path, name: str) -> tuple[Path, list[Path]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
+import numpy as np
 from filelock import FileLock
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -25,10 +26,12 @@ from bench.limits import (
     MOST_FILE_BYTES,
     MOST_FILE_EPOCHS,
     MOST_LINE_BYTES,
+    MOST_PAGE_FILE_BYTES,
     MOST_RUNS,
     MOST_WHOLE_FILE_BYTES,
 )
 from bench.records import FORMAT, Conditions, Run, RunOutline
+from bench.run_table import RunTable, TableBuilder
 
 _CHECKSUM_LENGTH = 16
 RunDecoder = Decoder[Run] | Decoder[RunOutline]
@@ -46,7 +49,7 @@ class LedgerFile(Struct, frozen=True, kw_only=True):
     """The runs of one file, and whether its last line was torn (a run that never was)."""
 
     path: Path
-    runs: tuple[Run, ...]
+    runs: Sequence[Run]
     torn: bool
 
 
@@ -107,15 +110,25 @@ def read_ledger(path: Path) -> LedgerFile:
             ledger's folder, a line other than a torn last one is damaged, or two lines give one run
             different results.
     """
-    return _read(path, _decoder, most_bytes=MOST_WHOLE_FILE_BYTES)
+    runs: dict[RunKey, Run] = {}
+    torn = _read(path, _decoder, partial(_add, runs, path), most_bytes=MOST_WHOLE_FILE_BYTES)
+    return LedgerFile(path=path, runs=tuple(runs.values()), torn=torn)
 
 
 def read_outlines(path: Path) -> LedgerFile:
-    """Read a file as `read_ledger` does, but of each run only what a verdict needs.
+    """Read a file as `read_ledger` does, but of each run only what a verdict needs, as a table.
 
     Every checksum is verified; what a `RunOutline` leaves out is neither decoded nor kept.
     """
-    return _read(path, _outline_decoder, most_bytes=MOST_FILE_BYTES)
+    return _read_table(path, _outline_decoder, most_bytes=MOST_FILE_BYTES)
+
+
+def read_scores(path: Path) -> LedgerFile:
+    """Read a file as `read_ledger` does, but keep only what a page needs, as a table.
+
+    Of each run's mistakes those of the last epoch; of its cost what it shares with others.
+    """
+    return _read_table(path, _decoder, most_bytes=MOST_PAGE_FILE_BYTES)
 
 
 def append_run(folder: Path, run: Run) -> None:
@@ -125,14 +138,30 @@ def append_run(folder: Path, run: Run) -> None:
         LedgerError: the file cannot be written, or the run could not be read again; the file is
             left as it was.
     """
-    path = ledger_path(folder, run.challenge, run.iteration)
-    line = _encode_readable(path, run)
+    append_runs(folder, (run,))
+
+
+def append_runs(folder: Path, runs: Iterable[Run]) -> None:
+    """Append runs as `append_run` does, those of one file together: they are on disk at once.
+
+    Raises:
+        LedgerError: as `append_run`; of the runs of that file none is recorded.
+    """
+    lines: dict[Path, bytes] = {}
+    for run in runs:
+        path = ledger_path(folder, run.challenge, run.iteration)
+        lines[path] = lines.get(path, b"") + _encode_readable(path, run)
+    for path, content in lines.items():
+        _append(folder, path, content)
+
+
+def _append(folder: Path, path: Path, content: bytes) -> None:
     try:
         _check_places(folder, path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # unbuffered: what a full disk refused must not be written again when the file is closed
         with lock_ledger(path), path.open("a+b", buffering=0) as file:
-            _append_line(file, line)
+            _append_lines(file, content)
     except OSError as error:
         raise unwritable(path, error) from error
 
@@ -180,15 +209,15 @@ def _check_places(folder: Path, path: Path) -> None:
         check_inside(file, folder)
 
 
-def _append_line(file: FileIO, line: bytes) -> None:
+def _append_lines(file: FileIO, content: bytes) -> None:
     end = file.seek(0, os.SEEK_END)
     tail = _read_tail(file, end)
     if tail and _decode_tail(tail) is None:
         end = file.truncate(end - len(tail))
     elif tail:
-        line = b"\n" + line
+        content = b"\n" + content
     try:
-        _write_all(file, line)
+        _write_all(file, content)
         os.fsync(file.fileno())
     except OSError:
         file.truncate(end)
@@ -278,8 +307,14 @@ def _check_counts(run: Run) -> None:
             before = mistake.index
 
 
-def _read(path: Path, decoder: RunDecoder, *, most_bytes: int) -> LedgerFile:
-    runs: dict[RunKey, Run] = {}
+def _read_table(path: Path, decoder: RunDecoder, *, most_bytes: int) -> LedgerFile:
+    builder = TableBuilder()
+    torn = _read(path, decoder, builder.add, most_bytes=most_bytes)
+    return LedgerFile(path=path, runs=_drop_repeated(builder.finish(), path), torn=torn)
+
+
+def _read(path: Path, decoder: RunDecoder, keep: Callable[[Run], None], *, most_bytes: int) -> bool:
+    """Keep every run of a file, and say whether its last line was torn."""
     torn = False
     try:
         with (
@@ -289,12 +324,12 @@ def _read(path: Path, decoder: RunDecoder, *, most_bytes: int) -> LedgerFile:
             for run in _decode_lines(file, path, decoder):
                 torn = run is None
                 if run is not None:
-                    _add(runs, run, path)
+                    keep(run)
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
         raise LedgerError(f"{path}: cannot be read ({error.strerror})") from error
-    return LedgerFile(path=path, runs=tuple(runs.values()), torn=torn)
+    return torn
 
 
 def _decode_lines(file: BinaryIO, path: Path, decoder: RunDecoder) -> Iterator[Run | None]:
@@ -330,7 +365,21 @@ def check_place(run: Run, place: tuple[str, str]) -> Run:
     return run
 
 
-def _add(runs: dict[RunKey, Run], run: Run, path: Path) -> None:
+def _drop_repeated(runs: RunTable, path: Path) -> RunTable:
+    """Return each run once, its first line; those that repeat one must have the same results."""
+    _, origin = runs.origins
+    order = np.lexsort((runs.seeds, origin))  # stable: equal runs stay in the order of their lines
+    again = (np.diff(origin[order]) == 0) & (np.diff(runs.seeds[order]) == 0)
+    if not again.any():
+        return runs
+    repeated = order[1:][again]
+    known: dict[RunKey, Run] = {}
+    for place in np.union1d(repeated, order[:-1][again]).tolist():
+        _add(known, path, runs[place])
+    return runs.take(np.setdiff1d(np.arange(len(runs)), repeated))
+
+
+def _add(runs: dict[RunKey, Run], path: Path, run: Run) -> None:
     """Add a run; one that is there already must have the same results."""
     known = runs.setdefault(run_key(run), run)
     if known is not run and results_of(known) != results_of(run):

@@ -12,14 +12,17 @@ MOST_LINE_BYTES = 4 << 20
 MOST_FILE_BYTES = 64 << 30
 """A million runs of 64 kB, as a verdict reads them: line by line, without what it does not need."""
 
+MOST_PAGE_FILE_BYTES = 16 << 30
+"""A million runs of 16 kB, as a page reads them: no more than half of a file's bytes are kept."""
+
 MOST_WHOLE_FILE_BYTES = 1 << 30
-"""What is read with every mistake, for a page: 40,000 runs of MNIST, which fill 8 GB of memory."""
+"""What is read with every mistake, to export or verify: 40,000 runs of MNIST, 8 GB of memory."""
 
 MOST_RUNS = 2_000_000
 """Lines of one file: every claim seed there is, under two sets of conditions."""
 
 MOST_FILE_EPOCHS = 2 * 15 * 1_000_000
-"""Epochs of one file: those of a million runs under two sets of conditions, some 8 GB of memory."""
+"""Epochs of one file: those of a million runs under two sets of conditions, 1.2 GB of memory."""
 
 MOST_EPOCHS = 1_000
 """Epochs of one run or recipe, as `bench run --epochs` takes them; a challenge allows 15."""

@@ -15,6 +15,9 @@ from bench.figures import format_accuracy, format_seconds
 from bench.records import EpochScore, Run
 from bench.seeds import name_seeds
 
+FLYING = 8
+"""Seeds in training that are shown of an iteration, of any number."""
+
 
 class Progress:
     """Runs done, seeds per minute, current accuracies and time left, per iteration.
@@ -30,6 +33,7 @@ class Progress:
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._watched = console.is_terminal
         self._waiting = False
+        self._next_refresh = 0.0
 
     def __enter__(self) -> Progress:
         if self._watched:
@@ -79,6 +83,10 @@ class Progress:
             soft_wrap=True,
         )
 
+    def note(self, text: str) -> None:
+        """Say something about where runs are trained."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def note_waiting(self) -> None:
         """Say once that what is left is trained by other processes."""
         if not self._waiting:
@@ -91,9 +99,11 @@ class Progress:
             )
 
     def refresh(self) -> None:
-        """Redraw the live table."""
-        if self._watched:
+        """Redraw the live table, unless that would take more than a tenth of the time."""
+        begun = time.monotonic()
+        if self._watched and begun >= self._next_refresh:
             self._live.update(Group(self._render_table(), Text(self._describe_rate())))
+            self._next_refresh = begun + 10 * (time.monotonic() - begun)
 
     def _describe_rate(self) -> str:
         elapsed = time.monotonic() - self._start
@@ -124,6 +134,11 @@ class Progress:
                 str(self._campaign.verdict(name).answer),
                 f"{done}/{planned}",
                 ProgressBar(total=planned, completed=done, width=20),
-                ", ".join(flying),
+                _shorten(flying),
             )
         return table
+
+
+def _shorten(flying: list[str]) -> str:
+    more = [f"and {len(flying) - FLYING} more"] if len(flying) > FLYING else []
+    return ", ".join(flying[:FLYING] + more)

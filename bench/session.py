@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
@@ -17,11 +20,11 @@ from bench.challenges import DIGITS, FOLDER
 from bench.claims import Claims, Follower
 from bench.datasets import Dataset, find_images, load_dataset, split_for_tuning
 from bench.errors import EngineError, LedgerError, MnistMissingError, RecipeError
-from bench.executors.processes import Collected, GivenUp, WorkerPool
+from bench.executors.processes import Collected, GivenUp, Pool, WorkerPool
 from bench.fitting import explain_misfit
 from bench.interruption import Interruption
 from bench.iterations import Iteration
-from bench.ledger import append_run, ledger_path, read_ledger
+from bench.ledger import append_runs, ledger_path, read_ledger
 from bench.pictures import Pictures, shrink
 from bench.progress import Progress
 from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Cost, Run
@@ -34,7 +37,11 @@ from bench.training.devices import (
 from bench.training.engines import ENGINES, EngineChoice
 from bench.training.runs import Unit
 
+if TYPE_CHECKING:
+    from bench.executors.cluster.machines import Machines
+
 POLL_SECONDS = 0.25
+_iteration_of = attrgetter("iteration")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +49,8 @@ class Session:
     """What is trained where and how: iterations on a challenge's dataset, into a ledger folder.
 
     `engines` and `costs` are by the name of the iteration. With `patience_seconds`, a seed that
-    finishes no epoch for so long is given up.
+    finishes no epoch for so long is given up. With `machines`, the nodes of a cluster train, and
+    `device` is of their kind.
     """
 
     iterations: tuple[Iteration, ...]
@@ -54,6 +62,7 @@ class Session:
     workers: int
     ledger: Path
     patience_seconds: float | None = None
+    machines: Machines | None = None
 
 
 def open_dataset(
@@ -169,7 +178,17 @@ def train_campaign(
     return outcome
 
 
-def _start_pool(session: Session) -> WorkerPool:
+def _start_pool(session: Session) -> Pool:
+    if session.machines is not None:
+        from bench.executors.cluster.pool import ClusterPool  # with Ray
+
+        return ClusterPool(
+            session.machines,
+            challenge=session.challenge,
+            dataset=session.dataset,
+            iterations=session.iterations,
+            patience_seconds=session.patience_seconds,
+        )
     return WorkerPool(
         challenge=session.challenge,
         folder=session.dataset.folder,
@@ -203,6 +222,8 @@ def _takes_all_cores(engines: Mapping[str, EngineChoice]) -> bool:
 
 
 def _describe(session: Session, iteration: Iteration) -> Conditions:
+    if session.machines is not None:
+        return session.machines.conditions[iteration.name]
     choice = session.engines[iteration.name]
     return describe_conditions(
         session.device, iteration.recipe.precision, engine=choice.engine, block=choice.block
@@ -214,7 +235,9 @@ class _UnitMaker:
 
     def __init__(self, session: Session, campaign: Campaign) -> None:
         self._session, self._campaign = session, campaign
-        self._machine = describe_machine(session.device)
+        # on a cluster, each node puts itself in its place
+        here = session.device if session.machines is None else torch.device("cpu")
+        self._machine = describe_machine(here)
         self._costs = session.costs
 
     def make(self, iteration: Iteration, seeds: tuple[int, ...]) -> Unit:
@@ -292,7 +315,7 @@ class _Training:
     sharing: _Sharing
     outcome: Outcome
 
-    def is_over(self, pool: WorkerPool) -> bool:
+    def is_over(self, pool: Pool) -> bool:
         if self.interruption.requested or self.outcome.refusal:
             return True
         return not (pool.in_flight or self.campaign.awaits_others)
@@ -301,13 +324,16 @@ class _Training:
         for done in collected.epochs:
             self.progress.note_epoch(done.iteration, done.seed, done.epoch, done.score)
         # all of them before any is told of: who reads what is told may be gone
-        for run in [run for run in collected.runs if self._record(run)]:
+        groups = groupby(sorted(collected.runs, key=_iteration_of), key=_iteration_of)
+        for run in [run for _, runs in groups for run in self._record(list(runs))]:
             self.progress.note_run(run)
         for failure in collected.given_up:
             self._give_up(failure)
+        for note in collected.notes:
+            self.progress.note(note)
         self.progress.refresh()
 
-    def fill(self, pool: WorkerPool, units: _UnitMaker) -> None:
+    def fill(self, pool: Pool, units: _UnitMaker) -> None:
         if pool.has_room and not self.is_over(pool):
             self.sharing.take_in()
         while pool.has_room and not (self.interruption.requested or self.outcome.refusal):
@@ -318,17 +344,21 @@ class _Training:
         if self.campaign.awaits_others and not pool.in_flight:
             self.progress.note_waiting()
 
-    def _record(self, run: Run) -> bool:
+    def _record(self, runs: Sequence[Run]) -> list[Run]:
+        """Append the runs of one iteration together, or else one by one; return those recorded."""
         try:
             with self.interruption.shield():
-                append_run(self.session.ledger, run)
+                append_runs(self.session.ledger, runs)
         except LedgerError as error:
+            if len(runs) > 1:
+                return [done for run in runs for done in self._record([run])]
             self.outcome.refusal = error
-            self.outcome.unrecorded.append(run)
-            return False
-        self.campaign.take_recorded(run)  # one of a wider block than now is other evidence
-        self.sharing.release(run.iteration, run.seed, run.conditions)
-        return True
+            self.outcome.unrecorded += runs
+            return []
+        for run in runs:
+            self.campaign.take_recorded(run)  # one of a wider block than now is other evidence
+            self.sharing.release(run.iteration, run.seed, run.conditions)
+        return list(runs)
 
     def _give_up(self, failure: GivenUp) -> None:
         if failure.too_wide is not None:

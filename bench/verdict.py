@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import numpy as np
 from msgspec import Struct
 
 from bench.challenges import dataset_option
 from bench.consistency import Decision, decide
-from bench.evidence import Evidence, Selection, run_holds
+from bench.evidence import Evidence, Selection, find_holding, find_reached
 from bench.figures import format_count
 from bench.foreign import write_words
 from bench.iterations import Iteration
@@ -17,9 +16,8 @@ from bench.records import (
     Answer,
     Challenge,
     Conditions,
-    Run,
-    Status,
 )
+from bench.run_table import Flags, RunTable, tabulate
 
 NAMED_SEEDS = 5
 """Missing seeds that a sentence names before it breaks off."""
@@ -71,20 +69,19 @@ def judge(
 def _judge_evidence(
     evidence: Evidence | None, selection: Selection, iteration: Iteration, challenge: Challenge
 ) -> Verdict:
-    runs = evidence.runs if evidence else ()
+    runs = tabulate(evidence.runs if evidence else ())
     budget = reliable = None
     answer, why = Answer.UNDECIDED, _explain_absence(selection, iteration, challenge)
-    if evidence and runs:
+    if evidence and len(runs):
         budget = _judge_budget(runs, iteration, challenge)
-        holds = [run_holds(run, challenge) for run in runs]
+        holds = find_holding(runs, challenge)
         reliable = decide(
-            holds,
+            holds.tolist(),
             reliability=challenge.reliability,
             confidence=challenge.confidence,
         )
         answer = reliable.answer if budget.answer is Answer.HOLDS else Answer.FAILS
-        failed = [run for run, held in zip(runs, holds, strict=True) if not held]
-        failures = _explain_failures(failed, challenge)
+        failures = _explain_failures(runs, holds, challenge)
         why = _explain(answer, budget, reliable, failures, evidence, selection)
     return Verdict(
         iteration=iteration.name,
@@ -93,7 +90,7 @@ def _judge_evidence(
         why=why,
         budget=budget,
         reliable=reliable,
-        evidence=evidence if runs else None,
+        evidence=evidence if len(runs) else None,
         stale=selection.stale,
         tuning=selection.tuning,
     )
@@ -115,9 +112,9 @@ def find_excess(*, parameters: int, epochs: int, challenge: Challenge) -> str | 
     return None if budget.answer is Answer.HOLDS else _explain_budget(budget)
 
 
-def _judge_budget(runs: Sequence[Run], iteration: Iteration, challenge: Challenge) -> Budget:
-    epochs = max(iteration.recipe.epochs, *(len(run.epochs) for run in runs))
-    images = max((epoch.training_total for run in runs for epoch in run.epochs), default=0)
+def _judge_budget(runs: RunTable, iteration: Iteration, challenge: Challenge) -> Budget:
+    epochs = max(iteration.recipe.epochs, int(runs.lengths.max()))
+    images = int(runs.epochs("training_total").max(initial=0))
     return _hold_to_budget(runs[0].cost.parameters, epochs, images, challenge)
 
 
@@ -158,14 +155,11 @@ def _explain(
     return "; ".join([count, forecast, *_explain_exclusions(evidence, selection)])
 
 
-def _explain_failures(failed: Sequence[Run], challenge: Challenge) -> str:
+def _explain_failures(runs: RunTable, holds: Flags, challenge: Challenge) -> str:
     """Say of the runs that do not hold how many a milder judge would not count as that."""
-    finished = [run for run in failed if run.status is Status.FINISHED]
-    diverged = len(failed) - len(finished)
-    tempting = sum(
-        any(e.validation_correct >= challenge.required(e.validation_total) for e in run.epochs)
-        for run in finished
-    )
+    diverged = int(np.count_nonzero(~runs.finished))
+    reached = runs.reduce(np.logical_or, find_reached(runs, challenge.target), False)
+    tempting = int(np.count_nonzero(runs.finished & ~holds & reached))
     reasons = []
     if diverged:
         reasons.append(f"{diverged} diverged, which is not to hold")

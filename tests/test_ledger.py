@@ -19,6 +19,7 @@ import bench
 from bench.errors import LedgerError
 from bench.ledger import (
     append_run,
+    append_runs,
     check_writable,
     decode_run,
     encode_run,
@@ -406,3 +407,29 @@ def test_the_committed_ledger_keeps_its_bytes(file: Path) -> None:
     """Every line, read and written again, is the same line."""
     for line in file.read_bytes().splitlines(keepends=True):
         assert encode_run(decode_run(line.removesuffix(b"\n"))) == line
+
+
+def test_runs_of_a_block_are_appended_together(tmp_path: Path) -> None:
+    """The file has the bytes that one append after the other gives, behind a torn line too."""
+    path = ledger_path(tmp_path / "together", "mnist", LATEST.name)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b'{"checksum":"torn')
+
+    append_runs(tmp_path / "together", make_runs(range(3)))
+
+    for run in make_runs(range(3)):
+        append_run(tmp_path / "alone", run)
+    assert path.read_bytes() == ledger_path(tmp_path / "alone", "mnist", LATEST.name).read_bytes()
+
+
+def test_of_a_block_with_a_run_that_cannot_be_read_none_is_appended(tmp_path: Path) -> None:
+    """The file is as it was, and the error names the seed."""
+    append_run(tmp_path, make_run(seed=7))
+    path = ledger_path(tmp_path, "mnist", LATEST.name)
+    before = path.read_bytes()
+    bad = make_run(seed=1, epochs=(make_epoch(10_001),))
+
+    with pytest.raises(LedgerError, match="seed 1 was not recorded"):
+        append_runs(tmp_path, [make_run(seed=0), bad])
+
+    assert path.read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,22 +11,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from perf import compare, measure_ratio, write_page
 from perf.__main__ import main as perform
 from perf.engines import default_engines, parse_engines, settle_loader_workers
 from perf.measure_memory import list_descendants, read_peak
+from perf.measure_million import find_excess
 from perf.measure_ratio import find_ratios, interleave
 from perf.picture import choose_ticks, draw_seeds, spread_labels
 from perf.runs import compose, time_run
+from perf.simulate import Costs, simulate
 from perf.stored import (
     BASELINES,
     RESULTS,
     Benchmark,
     Benchmarks,
+    ClusterCost,
+    ClusterTiming,
     Host,
     JudgeCosts,
     Judging,
     Memory,
+    Million,
+    Phase,
     ReportCost,
     Step,
     Steps,
@@ -348,6 +356,42 @@ STEPS = Steps(
 )
 
 
+MILLION = Million(
+    host=HOST,
+    runs=1_000_000,
+    ledger_bytes=9_000_000_000,
+    phases=(
+        Phase(name="judge", seconds=70.0, cpu_seconds=42.0, peak_mebibytes=1_200),
+        Phase(name="report: read and judge", seconds=80.0, cpu_seconds=75.0, peak_mebibytes=2_000),
+        Phase(
+            name="report: render and write", seconds=20.0, cpu_seconds=15.0, peak_mebibytes=2_000
+        ),
+    ),
+    page_bytes=1 << 20,
+    unit=64,
+    append_milliseconds=2.0,
+    append_in_unit_milliseconds=0.25,
+)
+CLUSTER = ClusterCost(
+    host=HOST,
+    ray="2.0",
+    workers=2,
+    iteration="iteration_4",
+    timings=tuple(
+        ClusterTiming(side=side, dataset="digits", runs=runs, epochs=epochs, seconds=seconds)
+        for side, runs, epochs, seconds in (
+            *(("pool", 4, 1, 10.0), ("pool", 44, 1, 50.0), ("pool", 6, 15, 200.0)),
+            *(("cluster", 4, 1, 11.0), ("cluster", 44, 1, 52.0), ("cluster", 6, 15, 210.0)),
+        )
+    ),
+)
+"""Forty more runs on two workers take a second longer by the cluster: 50 ms of a core each."""
+
+COSTS = Costs(
+    unit=10, training=0.6, dispatch=0.0, append=0.0, append_alone=0.0, judging=0.0, page=0.0
+)
+
+
 def plant_results(folder: Path) -> None:
     """Write one result of every kind."""
     short = make_timings(("plain", 1, 30.0), ("eager", 2, 10.0))
@@ -382,6 +426,8 @@ def plant_results(folder: Path) -> None:
             pointing_milliseconds=30.0,
         ),
     )
+    write_result(folder / "million.json", MILLION)
+    write_result(folder / "cluster.json", CLUSTER)
     case = {"method": "grouped", "width": 8, "precision": "fp32", "steps": 50}
     rows = [
         {"case": case, "step_milliseconds": 1.5, "runs_a_minute": 1234.5, "failure": None},
@@ -417,6 +463,66 @@ def test_every_block_of_the_page_shows_its_result(tmp_path: Path) -> None:
     assert "Not measured yet" not in text
 
 
+def test_the_page_on_scaling_shows_what_is_stored(tmp_path: Path) -> None:
+    """A million runs beside their budgets, and campaigns by what they cost."""
+    plant_results(tmp_path)
+    document = tmp_path / "scaling.md"
+    names = [name for name in write_page.SCALING_BLOCKS if name != "cluster"]
+    document.write_text("".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names))
+
+    text = write_page.compose_scaling(document, tmp_path)[document]
+
+    assert "| `bench judge` | 42.0 s | 70.0 s | 1,200 MiB | 60 s, 2,048 MiB |" in text
+    assert "| `bench report`: render and write | 15.0 s | 20.0 s | 2,000 MiB | 30 s |" in text
+    assert "1,000,000 runs, a ledger of 9.0 GB" in text
+    assert "| 1,000,000 | 1,000 |" in text
+    assert "50 ms of the driver a block" in text
+    assert "0.25 ms for a run to be on disk (2.00 ms one by one)" in text
+    assert "Not measured yet" not in text
+
+
+def test_what_is_over_its_budget_is_told() -> None:
+    """Seconds of the processor, memory, and the size of the page; nothing where all is kept."""
+    slow = replace(MILLION.phases[0], cpu_seconds=61.0, peak_mebibytes=3_000)
+
+    assert list(find_excess(MILLION)) == []
+    assert list(find_excess(replace(MILLION, phases=(slow,), page_bytes=7 << 20))) == [
+        "OVER: judge: 61.0 s, budget 60",
+        "OVER: judge: 3,000 MiB, budget 2048",
+        "OVER: a page of 7.00 MiB",
+    ]
+
+
+def test_gpus_that_wait_for_nothing_train_all_the_time() -> None:
+    """1,000 runs of 0.6 s in blocks of ten: 600 s on one GPU, 60 s on ten."""
+    for gpus, seconds in ((1, 600.0), (10, 60.0), (100, 6.0)):
+        campaign = simulate(1_000, gpus, COSTS)
+        assert campaign.wall == pytest.approx(seconds)
+        assert campaign.efficiency == pytest.approx(1.0)
+        assert campaign.met == "GPUs"
+
+
+def test_a_driver_that_is_busier_than_the_gpus_is_what_they_wait_for() -> None:
+    """100 units of 1 s of the driver take 100 s, however many GPUs there are."""
+    appends = simulate(1_000, 100, dataclasses.replace(COSTS, append=0.1))
+    assert appends.wall == pytest.approx(6.0 + 100.0)
+    assert appends.met == "appends"
+    assert simulate(1_000, 100, dataclasses.replace(COSTS, dispatch=1.0)).met == "hand-outs"
+
+
+def test_by_hand_a_gpu_waits_while_its_block_is_recorded_and_the_next_handed_out() -> None:
+    """Two blocks on one GPU: 1 + 6, 2 to record and 1 to hand out, 6, and 2 to record again."""
+    campaign = simulate(20, 1, dataclasses.replace(COSTS, dispatch=1.0, append=0.2))
+    assert campaign.trained == pytest.approx(1 + 6 + 2 + 1 + 6 + 2)
+    assert campaign.busy == pytest.approx(6 / 18)
+
+
+def test_what_is_met_first_is_named() -> None:
+    """Blocks for a hundred of a thousand GPUs; and an end that takes as long as the training."""
+    assert simulate(1_000, 1_000, COSTS).met == "fewer blocks than GPUs"
+    assert simulate(1_000, 10, dataclasses.replace(COSTS, judging=0.06)).met == "judge and page"
+
+
 def test_a_page_without_results_says_how_to_get_them(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("<!-- ratio -->\n<!-- /ratio -->\n<!-- gpu -->\n<!-- /gpu -->\n")
@@ -428,6 +534,7 @@ def test_a_page_without_results_says_how_to_get_them(tmp_path: Path) -> None:
 def test_the_committed_page_is_what_the_stored_results_give() -> None:
     """`nox -s perf -- --page` mends it."""
     written = write_page.compose(write_page.DOCUMENT, RESULTS, BASELINES)
+    written |= write_page.compose_scaling(write_page.SCALING, RESULTS)
     for path, text in written.items():
         assert path.read_text(encoding="utf-8") == text, path
 
@@ -437,6 +544,10 @@ def test_the_page_has_every_block() -> None:
     for name in (*write_page.BLOCKS, *write_page.BASELINE_BLOCKS):
         assert f"<!-- {name} -->" in text
         assert f"<!-- /{name} -->" in text
+    scaling = write_page.SCALING.read_text(encoding="utf-8")
+    for name in write_page.SCALING_BLOCKS:
+        assert f"<!-- {name} -->" in scaling
+        assert f"<!-- /{name} -->" in scaling
 
 
 def test_help_lists_every_job() -> None:
@@ -452,6 +563,8 @@ def test_help_lists_every_job() -> None:
         "--memory",
         "--judge",
         "--report",
+        "--million",
+        "--simulate",
         "--page",
     ):
         assert job in done.stdout

@@ -54,7 +54,7 @@ class Result:
     @property
     def runs(self) -> tuple[Run, ...]:
         """The runs that count: seeds 0, 1, 2, ... without a gap."""
-        return self.verdict.evidence.runs if self.verdict.evidence else ()
+        return tuple(self.verdict.evidence.runs) if self.verdict.evidence else ()
 
     def to_frame(self, rows: Rows = "runs") -> pandas.DataFrame:
         """Return the runs, or their epochs, with the columns of `bench export` (docs/exports.md).

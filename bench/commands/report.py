@@ -18,6 +18,7 @@ from bench.commands.options import (
     read_selection,
 )
 from bench.iterations import Iteration, list_iterations
+from bench.ledger import read_scores
 from bench.pictures import Pictures, load_pictures
 from bench.records import Challenge
 from bench.report.page import render_page, write_page
@@ -86,7 +87,7 @@ def write_report(
     iterations = list_iterations(find_models()) if iterations is None else iterations
     verdicts: list[Verdict] = []
     for iteration in iterations:
-        selection = read_selection(ledger, challenge, iteration)
+        selection = read_selection(ledger, challenge, iteration, read=read_scores)
         verdicts += judge_all(selection, iteration, challenge)
     pictures = {**find_pictures(verdicts, data, challenge), **(at_hand or {})}
     write_page(path, render_page(verdicts, iterations, challenge, pictures))

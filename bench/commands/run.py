@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,13 @@ from bench.commands.options import (
     find_ledger,
     ledger_option,
 )
+from bench.commands.preparation import Options, prepare
 from bench.commands.report import find_page, page_option, write_report
 from bench.commands.terminal import make_console
 from bench.commands.verdicts import print_verdicts
 from bench.durations import parse_duration
-from bench.errors import BenchError, IterationError
+from bench.errors import BenchError
+from bench.executors.cluster.addresses import check_address
 from bench.executors.startup import start_early
 from bench.figures import format_count, format_seconds
 from bench.foreign import change_epochs, write_words
@@ -39,10 +42,8 @@ from bench.report.page import check_page_writable
 from bench.seeds import name_seeds, parse_seeds
 
 if TYPE_CHECKING:
-    import torch
-
+    from bench.executors.cluster.machines import Machines
     from bench.executors.inspection import Inspection
-    from bench.executors.processes import GivenUp
     from bench.session import Outcome, Session
 
 DEFAULT_SEEDS = 100
@@ -91,7 +92,13 @@ ENGINES = ("auto", "plain", "eager", "native", "stacked")
     "--workers",
     type=click.IntRange(1, 1024),
     help="Processes of one thread each; numbers do not depend on it.  [default: one per core, one "
-    "for the plain engine]",
+    "for the plain engine, as many as a cluster has room for]",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS|auto|local",
+    help="Train on the nodes of a Ray cluster: HOST:PORT, auto for the one that this machine is a "
+    "node of, local for one of this machine's own. Needs drilldown[cluster]; see docs/cluster.md.",
 )
 @click.option(
     "--epochs",
@@ -123,13 +130,14 @@ def command(**options: Any) -> int:
     bench run --until-decided --time-budget 2h as long as you like
     bench run model.py:Net --recipe iteration_4 a model file, by the recipe of an iteration
     """  # noqa: D301
-    with Interruption() as interruption:
-        return run(make_console(stderr=True), interruption, **options)
+    with Interruption() as interruption, ExitStack() as stack:
+        return run(make_console(stderr=True), interruption, stack, **options)
 
 
 def run(
     console: Console,
     interruption: Interruption,
+    stack: ExitStack,
     *,
     iterations: tuple[str, ...],
     recipe: str | None,
@@ -143,11 +151,12 @@ def run(
     dataset: str,
     data: Path | None,
     workers: int | None,
+    cluster: str | None,
     epochs: int | None,
     ledger: Path | None,
     page: Path | None,
 ) -> int:
-    """Train, judge and report; return the exit code."""
+    """Train, judge and report; return the exit code. A cluster is left when `stack` is closed."""
     named = chosen = choose_iterations(iterations, recipe, arguments)
     changed = epochs if any(each.recipe.epochs != epochs for each in chosen) else None
     if epochs is not None:
@@ -156,35 +165,42 @@ def run(
     budget = parse_duration(time_budget) if time_budget is not None else None
     folder = find_ledger(ledger)
     challenge, fallback = choose_challenge(dataset)
+    if cluster is not None:
+        check_address(cluster, engine)
+    options = Options(device=device, engine=engine, block=block, workers=workers, cluster=cluster)
 
     start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
-    from bench.training.devices import choose_device
 
-    place = choose_device(device)
     with console.status("preparing the engines (networks are compiled once)"):
-        found, refused = _inspect(chosen, place, engine, block, challenge)
+        prepared = prepare(chosen, challenge, options, stack)
+    found, refused, machines = prepared.found, prepared.refused, prepared.machines
     for each in refused:
         _say(console, f"{each.iteration}: not trained: {each.reason}")
-    _note(console, found)
+    _note(console, found, machines)
     chosen = tuple(inspection.iteration for inspection in found.values())
     engines = {name: inspection.choice for name, inspection in found.items()}
-    workers = sessions.choose_workers(place, workers, engines)
+    workers = (
+        machines.count_slots()
+        if machines
+        else sessions.choose_workers(prepared.device, workers, engines)
+    )
     challenge, data_found = sessions.open_dataset(console, challenge, data, fallback=fallback)
     sessions.check_recipes(chosen, data_found)
     check_writable(folder, challenge.name)
     check_page_writable(find_page(page))
     if seeds is None and budget is None:
-        budget = _choose_budget(challenge, place.type)
+        budget = _choose_budget(challenge, prepared.device.type)
     session = sessions.Session(
         iterations=chosen,
         challenge=challenge,
         dataset=data_found,
-        device=place,
+        device=prepared.device,
         engines=engines,
         costs={name: inspection.cost for name, inspection in found.items()},
         workers=workers,
         ledger=folder,
+        machines=machines,
     )
     plan = Plan(
         seeds=wanted, until_decided=until_decided or seeds is None, time_budget_seconds=budget
@@ -192,6 +208,7 @@ def run(
     campaign = sessions.start_campaign(session, plan)
     _announce(console, session, campaign)
     outcome = _train(console, session, campaign, interruption)
+    stack.close()
     outcome.given_up[:0] = refused
     _conclude(console, campaign, outcome, interrupted=interruption.requested)
     _say_what_next(console, campaign, changed)
@@ -202,44 +219,10 @@ def run(
     return EXIT_CODE if interruption.requested else 0
 
 
-def _inspect(
-    iterations: tuple[Iteration, ...],
-    device: torch.device,
-    engine: str,
-    block: int | None,
-    challenge: Challenge,
-) -> tuple[dict[str, Inspection], list[GivenUp]]:
-    """Return what is found of each iteration, and those whose files cannot be run.
-
-    Raises:
-        IterationError: none of them can be run.
-    """
-    from bench.executors.inspection import inspect_iteration
-    from bench.executors.processes import GivenUp
-
-    found: dict[str, Inspection] = {}
-    refused: list[GivenUp] = []
-    for iteration in iterations:
-        try:
-            found[iteration.name] = inspect_iteration(
-                iteration,
-                device,
-                engine=engine,
-                block=block,
-                shape=challenge.shape,
-                classes=len(challenge.classes),
-            )
-        except IterationError as error:
-            if len(refused) + 1 == len(iterations):
-                raise
-            refused.append(
-                GivenUp(iteration=iteration.name, seeds=(), reason=str(error), hopeless=True)
-            )
-    return found, refused
-
-
-def _note(console: Console, found: Mapping[str, Inspection]) -> None:
-    """Print what model files did when they were looked at, and what had to be done to them."""
+def _note(console: Console, found: Mapping[str, Inspection], machines: Machines | None) -> None:
+    """Print which nodes do not train, what model files did, and what had to be done to them."""
+    for note in machines.notes if machines else ():
+        _say(console, note)
     for name, inspection in found.items():
         for note in inspection.notes:
             _say(console, f"{name}: {note}")
@@ -264,7 +247,8 @@ def _announce(console: Console, session: Session, campaign: Campaign) -> None:
             console.print(choice.notice, highlight=False, soft_wrap=True)
     names = " and ".join(sorted({choice.engine for choice in session.engines.values()}))
     workers = f"{session.workers} worker{'s' if session.workers > 1 else ''}"
-    where = f"{workers} on {session.device}, {names} engine"
+    place = session.machines or session.device
+    where = f"{workers} on {place}, {names} engine"
     budget = campaign.plan.time_budget_seconds
     limit = f", starting no run after {format_seconds(budget)}" if budget else ""
     recorded = campaign.already_recorded

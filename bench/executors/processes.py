@@ -18,6 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from msgspec import Struct
@@ -63,11 +64,40 @@ class GivenUp(Struct, frozen=True, kw_only=True):
 
 
 class Collected(Struct, frozen=True, kw_only=True):
-    """What came back from the workers since they were last asked."""
+    """What came back from the workers since they were last asked; `notes` are for the user."""
 
     runs: tuple[Run, ...] = ()
     epochs: tuple[EpochDone, ...] = ()
     given_up: tuple[GivenUp, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Pool(Protocol):
+    """Trains units somewhere, several at a time; all that a campaign knows of where."""
+
+    @property
+    def in_flight(self) -> int:
+        """Number of units handed out and not yet back."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another unit would be trained at once."""
+
+    def submit(self, unit: Unit) -> None:
+        """Hand out a unit."""
+
+    def collect(self, *, timeout_seconds: float) -> Collected:
+        """Wait for runs, at most as long as given; return what came back since the last time."""
+
+    def stop(self) -> tuple[Run, ...]:
+        """End all training at once and return the runs that were back and not yet collected."""
+
+
+class Reports(Protocol):
+    """Where a worker puts what it has to tell."""
+
+    def put(self, report: EpochDone, /) -> None:
+        """Send a report."""
 
 
 class WorkerPool:
@@ -156,12 +186,8 @@ class WorkerPool:
             self._alone = False
             if error is None:
                 runs += future.result()
-            elif isinstance(error, torch.OutOfMemoryError) and unit.conditions.block > 1:
-                block = unit.conditions.block
-                reason = f"{block} seeds side by side take more memory than there is"
-                self._give_up(unit, reason, hopeless=False, too_wide=block)
             else:
-                self._give_up(unit, _describe_error(error), hopeless=True)
+                self._given_up.append(explain_failure(unit, error))
         return runs
 
     def close(self) -> None:
@@ -202,7 +228,7 @@ class WorkerPool:
                 f"no epoch was finished within {format_seconds(self._patience)}; it may loop for "
                 "ever, or be too slow"
             )
-            self._give_up(self._units.pop(future), reason, hopeless=True)
+            self._given_up.append(give_up(self._units.pop(future), reason, hopeless=True))
         if silent:
             self._kill()
             self._restart(blameless=True)
@@ -230,7 +256,7 @@ class WorkerPool:
         attempts = self._attempts[key] = self._attempts.get(key, 0) + 1
         if attempts >= ATTEMPTS:
             reason = f"took its worker down {ATTEMPTS} times (out of memory?)"
-            self._give_up(unit, reason, hopeless=False)
+            self._given_up.append(give_up(unit, reason))
         elif attempts == ATTEMPTS - 1:
             self._suspects.append(unit)  # its neighbours may be the guilty ones
         else:
@@ -241,20 +267,6 @@ class WorkerPool:
             self.submit(self._suspects.popleft())
             self._alone = True
 
-    def _give_up(
-        self, unit: Unit, reason: str, *, hopeless: bool, too_wide: int | None = None
-    ) -> None:
-        self._given_up.append(
-            GivenUp(
-                iteration=unit.iteration.name,
-                seeds=unit.seeds,
-                reason=reason,
-                hopeless=hopeless,
-                conditions=unit.conditions,
-                too_wide=too_wide,
-            )
-        )
-
     def _drain(self) -> list[EpochDone]:
         reports = []
         while not self._reports.empty():
@@ -263,27 +275,54 @@ class WorkerPool:
         return reports
 
 
-def _describe_error(error: BaseException) -> str:
+def give_up(
+    unit: Unit, reason: str, *, hopeless: bool = False, too_wide: int | None = None
+) -> GivenUp:
+    """Return that the seeds of a unit will not be finished."""
+    return GivenUp(
+        iteration=unit.iteration.name,
+        seeds=unit.seeds,
+        reason=reason,
+        hopeless=hopeless,
+        conditions=unit.conditions,
+        too_wide=too_wide,
+    )
+
+
+def explain_failure(unit: Unit, error: BaseException) -> GivenUp:
+    """Return why a unit whose training raised an error will not be finished."""
+    if isinstance(error, torch.OutOfMemoryError) and unit.conditions.block > 1:
+        block = unit.conditions.block
+        reason = f"{block} seeds side by side take more memory than there is"
+        return give_up(unit, reason, too_wide=block)
     if isinstance(error, BenchError):
-        return str(error)
-    return f"could not be trained ({type(error).__name__}: {error})"
+        return give_up(unit, str(error), hopeless=True)
+    reason = f"could not be trained ({type(error).__name__}: {error})"
+    return give_up(unit, reason, hopeless=True)
 
 
 def _is_lost(future: Future[list[Run]]) -> bool:
     return future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
 
 
-_worker: _Worker
+_worker: Worker
 
 
-class _Worker:
+class Worker:
     """What one worker process holds between units."""
 
-    def __init__(self, trainer: Trainer, reports: SimpleQueue[EpochDone], threads: int) -> None:
+    def __init__(self, trainer: Trainer, reports: Reports, threads: int) -> None:
         self._trainer, self._reports, self._threads = trainer, reports, threads
         self._known: set[str] = set()
 
     def train(self, unit: Unit) -> list[Run]:
+        """Train a unit by its iteration's file as it was when the command was started.
+
+        Raises:
+            IterationError: the file cannot be run, or is another by now.
+            torch.OutOfMemoryError: the device has too little memory; what was taken is let go.
+        """
+
         def report(seed: int, epoch: int, score: EpochScore) -> None:
             self._reports.put(
                 EpochDone(iteration=unit.iteration.name, seed=seed, epoch=epoch, score=score)
@@ -326,7 +365,7 @@ def _start_worker(
 ) -> None:
     global _worker
     os.chdir(scratch)
-    _go_quiet()
+    go_quiet()
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     for interruption in SIGNALS:  # the parent decides, on the pipe
         signal.signal(interruption, signal.SIG_IGN)
@@ -334,10 +373,10 @@ def _start_worker(
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     torch.set_num_threads(threads)
     keep_freed_memory()
-    _worker = _Worker(trainer, reports, threads)
+    _worker = Worker(trainer, reports, threads)
 
 
-def _go_quiet() -> None:
+def go_quiet() -> None:
     """Let nothing that a model file prints through, nor what torch thinks of how it is written."""
     silence_models()
     warnings.simplefilter("ignore")

@@ -26,7 +26,7 @@ from bench.findings.epochs import (
 )
 from bench.findings.frontier import Point, find_front
 from bench.findings.intervals import Interval, Share, Spread, measure_share
-from bench.findings.runs import Outcome, RunScore, score_run, score_runs
+from bench.findings.runs import WORST_SHARE, Outcome, RunScore, score_run, score_runs
 from bench.findings.scores import best_accuracies
 from bench.findings.sensitivity import Sensitivity, Variation, vary_challenge
 from bench.findings.summary import (
@@ -43,6 +43,7 @@ from models.recipe import Claim
 
 __all__ = [
     "CENTRAL_SHARE",
+    "WORST_SHARE",
     "ClaimComparison",
     "Comparison",
     "Confusion",
@@ -95,7 +96,8 @@ class Findings(Struct, frozen=True, kw_only=True):
     """All that describes one iteration under one set of conditions.
 
     `near_target` and `above_target` say when each seed was first at `NEAR_TARGET` below and at
-    `ABOVE_TARGET` above the target; `claims` is empty when nothing was claimed.
+    `ABOVE_TARGET` above the target; `claims` is empty when nothing was claimed. `runs` are all, or
+    those that `choose_runs` takes to stand for them.
     """
 
     summary: Summary
@@ -110,15 +112,20 @@ class Findings(Struct, frozen=True, kw_only=True):
     sampling: SamplingError | None
 
 
-def describe(evidence: Evidence, challenge: Challenge, claim: Claim | None = None) -> Findings:
-    """Return every finding on one iteration's evidence, whatever the runs are or lack."""
+def describe(
+    evidence: Evidence, challenge: Challenge, claim: Claim | None = None, most: int | None = None
+) -> Findings:
+    """Return every finding on one iteration's evidence, whatever the runs are or lack.
+
+    Of more than `most` runs, so many are scored one by one; all else is of all runs.
+    """
     return Findings(
         summary=summarise(evidence, challenge),
         claims=compare_claim(evidence, claim) if claim else (),
         near_target=find_first_epochs(evidence.runs, challenge.target - NEAR_TARGET),
         above_target=find_first_epochs(evidence.runs, challenge.target + ABOVE_TARGET),
         epochs=summarise_epochs(evidence),
-        runs=score_runs(evidence, challenge),
+        runs=score_runs(evidence, challenge, most),
         thresholds=measure_thresholds(evidence, challenge),
         sensitivity=vary_challenge(evidence, challenge),
         difficulty=measure_difficulty(evidence, challenge),

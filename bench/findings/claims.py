@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from fractions import Fraction
 
+import numpy as np
 from msgspec import Struct
 
 from bench.evidence import Evidence
+from bench.findings.columns import best_counts
 from bench.findings.intervals import Spread, measure_spread
-from bench.findings.scores import Measure, best_accuracies
-from bench.records import Answer, Run
+from bench.findings.ratios import Counts
+from bench.findings.scores import Measure
+from bench.records import Answer
+from bench.run_table import RunTable, tabulate
 from models.recipe import Claim
 
 
@@ -31,30 +35,32 @@ class ClaimComparison(Struct, frozen=True, kw_only=True):
 
 def compare_claim(evidence: Evidence, claim: Claim) -> tuple[ClaimComparison, ...]:
     """Compare both claimed accuracies with the seeds' best epochs."""
+    runs = tabulate(evidence.runs)
     return (
-        _compare(evidence.runs, "training", claim.training_accuracy),
-        _compare(evidence.runs, "validation", claim.validation_accuracy),
+        _compare(runs, "training", claim.training_accuracy),
+        _compare(runs, "validation", claim.validation_accuracy),
     )
 
 
-def _compare(runs: Sequence[Run], measure: Measure, claimed_percent: float) -> ClaimComparison:
+def _compare(runs: RunTable, measure: Measure, claimed_percent: float) -> ClaimComparison:
     claimed = Fraction(repr(claimed_percent)) / 100
-    accuracies = best_accuracies(runs, measure)
-    best = measure_spread(accuracies)
+    counts = best_counts(runs, measure)
+    best = measure_spread(counts.ratios())
     return ClaimComparison(
         measure=measure,
         claimed=claimed,
         best=best,
-        percentile=_percentile(claimed, accuracies),
+        percentile=_percentile(claimed, counts),
         answer=_locate(claimed, best),
     )
 
 
-def _percentile(claimed: Fraction, accuracies: Sequence[Fraction]) -> Fraction | None:
-    if not accuracies:
+def _percentile(claimed: Fraction, best: Counts) -> Fraction | None:
+    if not len(best.correct):
         return None
-    below = sum(accuracy < claimed for accuracy in accuracies)
-    return (below + Fraction(accuracies.count(claimed), 2)) / len(accuracies)
+    below = int(np.count_nonzero(best.correct < math.ceil(claimed * best.total)))
+    up_to = int(np.count_nonzero(best.correct <= math.floor(claimed * best.total)))
+    return Fraction(below + up_to, 2 * len(best.correct))
 
 
 def _locate(claimed: Fraction, best: Spread | None) -> Answer:

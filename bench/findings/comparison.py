@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 from msgspec import Struct, structs
 
 from bench.consistency import adjust_holm, welch_interval
 from bench.evidence import Evidence
+from bench.findings.columns import average_windows
 from bench.findings.intervals import Interval, drop_noise
-from bench.findings.scores import has_window, mean_window_accuracy
-from bench.records import Challenge, Conditions, Run
-
-Score = Fraction | None
-"""Mean accuracy of a run's final window, `None` for a run without one."""
+from bench.findings.ratios import Ratios, count
+from bench.records import Challenge, Conditions
+from bench.run_table import tabulate
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -66,12 +64,8 @@ def compare_consecutive(
 
 def compare_iterations(earlier: Evidence, later: Evidence, challenge: Challenge) -> Comparison:
     """Compare two iterations by themselves: nothing is corrected when one comparison is made."""
-    before, after = (_score(each.runs, challenge) for each in (earlier, later))
-    difference, p = _difference(
-        [score for score in before if score is not None],
-        [score for score in after if score is not None],
-        confidence=float(challenge.confidence),
-    )
+    before, after = (average_windows(tabulate(e.runs), challenge) for e in (earlier, later))
+    difference, p = _difference(before, after, confidence=float(challenge.confidence))
     return Comparison(
         earlier=earlier.iteration,
         later=later.iteration,
@@ -81,36 +75,32 @@ def compare_iterations(earlier: Evidence, later: Evidence, challenge: Challenge)
         difference=difference,
         p=p,
         adjusted_p=p,
-        improvement=_improvement(before, after),
+        improvement=_improvement(before, after, len(earlier.runs), len(later.runs)),
     )
 
 
 def _difference(
-    before: Sequence[Fraction], after: Sequence[Fraction], *, confidence: float
+    before: Ratios, after: Ratios, *, confidence: float
 ) -> tuple[Interval | None, float | None]:
-    if not before or not after:
+    if not len(before) or not len(after):
         return None, None
-    mean = statistics.mean(after) - statistics.mean(before)
+    mean = after.mean() - before.mean()
     if min(len(before), len(after)) < 2:
         return Interval(mean=mean, lower=None, upper=None), None
-    _, lower, upper, p = welch_interval(before, after, confidence=confidence)
+    _, lower, upper, p = welch_interval(before.moments(), after.moments(), confidence=confidence)
     return Interval(mean=mean, lower=drop_noise(lower), upper=drop_noise(upper)), p
 
 
-def _improvement(before: Sequence[Score], after: Sequence[Score]) -> Fraction | None:
-    if not before or not after:
+def _improvement(before: Ratios, after: Ratios, earlier: int, later: int) -> Fraction | None:
+    """Return P(later > earlier) + P(equal) / 2; those of the runs without a window are lowest."""
+    if not earlier or not later:
         return None
-    ordered = sorted(_rank(score) for score in before)
-    ranks = [_rank(score) for score in after]
-    wins = sum(bisect_left(ordered, rank) + bisect_right(ordered, rank) for rank in ranks)
-    return Fraction(wins, 2 * len(before) * len(after))
-
-
-def _rank(score: Score) -> tuple[bool, Fraction]:
-    return score is not None, score or Fraction(0)
-
-
-def _score(runs: Sequence[Run], challenge: Challenge) -> list[Score]:
-    return [
-        mean_window_accuracy(run, challenge) if has_window(run, challenge) else None for run in runs
-    ]
+    common = count(
+        np.concatenate([before.parts, after.parts]), np.concatenate([before.wholes, after.wholes])
+    ).correct
+    ordered = np.sort(common[: len(before)])
+    ranks = common[len(before) :]
+    wins = sum(int(np.searchsorted(ordered, ranks, side).sum()) for side in ("left", "right"))
+    without = earlier - len(before)
+    wins += 2 * without * len(after) + without * (later - len(after))
+    return Fraction(wins, 2 * earlier * later)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-import statistics
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import chain
 
+import numpy as np
 from msgspec import Struct
 
 from bench.challenges import MNIST_DIGEST, MNIST_DIGITS
 from bench.consistency import binomial_bounds, binomial_range
 from bench.errors import EvidenceError
 from bench.evidence import Evidence
+from bench.findings.columns import average_windows, find_windowed
 from bench.findings.intervals import Interval, Share, estimate_proportion, measure_share
-from bench.findings.scores import has_window, mean_window_accuracy
-from bench.records import Challenge, Mistake, Run, Status
+from bench.findings.ratios import Ratios
+from bench.records import Challenge, Mistake
+from bench.run_table import NONE, Ints, RunTable, tabulate
 
 HALF = 0.5
+
+CHUNK = 50_000
+"""Runs whose mistakes are counted at once: some hundred megabytes."""
 
 Answers = Counter[Mistake]
 """How many seeds gave each wrong answer."""
@@ -99,11 +103,13 @@ def measure_difficulty(evidence: Evidence, challenge: Challenge) -> Difficulty:
     Raises:
         EvidenceError: the mistakes are not of one set of images.
     """
-    finished = [run for run in evidence.runs if _has_last_mistakes(run)]
-    mistakes = [run.mistakes[-1] for run in finished]
+    runs = tabulate(evidence.runs)
+    places = np.flatnonzero(runs.finished & (runs.lengths > 0) & (runs.wrong != NONE))
+    finished = runs.take(places)
     confidence = float(challenge.confidence)
-    images = max((run.epochs[-1].validation_total for run in finished), default=None)
-    answers = Counter(chain.from_iterable(mistakes))
+    totals = finished.epochs("validation_total")[finished.starts + finished.lengths - 1]
+    images = int(totals.max()) if len(totals) else None
+    answers, errors = _count_answers(finished)
     _check_labels(answers, evidence)
     wrong = _count_wrong(answers)
     surely, possibly = _count_hard(wrong, images, len(finished), confidence=confidence)
@@ -114,9 +120,29 @@ def measure_difficulty(evidence: Evidence, challenge: Challenge) -> Difficulty:
         hard=hard,
         surely_hard=surely,
         possibly_hard=possibly,
-        digits=_measure_digits(mistakes, hard, count_digits(evidence), confidence=confidence),
+        digits=_measure_digits(
+            errors, len(finished), hard, count_digits(evidence), confidence=confidence
+        ),
         confusions=_list_confusions(answers),
     )
+
+
+def _count_answers(runs: RunTable) -> tuple[Answers, dict[int, Ints]]:
+    """Return how many runs gave each wrong answer, and of each digit the errors of every run."""
+    answers: Answers = Counter()
+    errors: dict[int, Ints] = {}
+    for first in range(0, len(runs), CHUNK):
+        some = runs.take(np.arange(first, min(first + CHUNK, len(runs))))
+        index, label, predicted = (some.mistakes(name) for name in ("index", "label", "predicted"))
+        keys = (index.astype(np.int64) << 32) | (label.astype(np.int64) << 16) | predicted
+        distinct, counts = np.unique(keys, return_counts=True)
+        for key, number in zip(distinct.tolist(), counts.tolist(), strict=True):
+            answers[Mistake(key >> 32, key >> 16 & 0xFFFF, key & 0xFFFF)] += number
+        run = np.repeat(np.arange(first, first + len(some)), some.wrong)
+        for digit in np.unique(label).tolist():
+            errors.setdefault(digit, np.zeros(len(runs), dtype=np.int64))
+            errors[digit] += np.bincount(run[label == digit], minlength=len(runs))
+    return answers, errors
 
 
 def count_digits(evidence: Evidence) -> Mapping[int, int]:
@@ -126,12 +152,12 @@ def count_digits(evidence: Evidence) -> Mapping[int, int]:
 
 def estimate_sampling_error(evidence: Evidence, challenge: Challenge) -> SamplingError | None:
     """Return the binomial error at the mean accuracy of the window, `None` without a window."""
-    scored = [run for run in evidence.runs if has_window(run, challenge)]
-    if not scored:
+    runs = tabulate(evidence.runs)
+    windows = average_windows(runs, challenge)
+    if not len(windows):
         return None
-    windows = [mean_window_accuracy(run, challenge) for run in scored]
-    accuracy = statistics.mean(windows)
-    images = scored[0].epochs[-1].validation_total
+    accuracy = windows.mean()
+    images = runs[int(find_windowed(runs, challenge)[0])].epochs[-1].validation_total
     lowest, highest = binomial_range(
         images, float(accuracy), confidence=float(challenge.confidence)
     )
@@ -160,10 +186,6 @@ def _check_labels(answers: Answers, evidence: Evidence) -> None:
                 f"{evidence.iteration}: mistakes on {count} images of a {label}, where the dataset "
                 f"has {images.get(label, 0)}; restore the ledger from version control"
             )
-
-
-def _has_last_mistakes(run: Run) -> bool:
-    return run.status is Status.FINISHED and bool(run.epochs) and bool(run.mistakes)
 
 
 def _count_wrong(answers: Answers) -> Counter[int]:
@@ -228,39 +250,33 @@ def _list_confusions(answers: Answers) -> tuple[Confusion, ...]:
 
 
 def _measure_digits(
-    mistakes: Sequence[tuple[Mistake, ...]],
+    errors: Mapping[int, Ints],
+    seeds: int,
     hard: Sequence[HardImage],
     totals: Mapping[int, int],
     *,
     confidence: float,
 ) -> tuple[DigitDifficulty, ...]:
-    by_seed = [Counter(mistake.label for mistake in each) for each in mistakes]
     hard_of = Counter(image.label for image in hard)
-    labels = sorted({label for counts in by_seed for label in counts} | totals.keys())
+    none = np.zeros(seeds, dtype=np.int64)
     return tuple(
         _measure_digit(
-            label,
-            [counts[label] for counts in by_seed],
-            hard_of[label],
-            totals.get(label),
-            confidence=confidence,
+            label, errors.get(label, none), hard_of[label], totals.get(label), confidence=confidence
         )
-        for label in labels
-        if by_seed
+        for label in sorted(errors.keys() | totals.keys())
+        if seeds
     )
 
 
 def _measure_digit(
-    label: int, errors: Sequence[int], hard: int, images: int | None, *, confidence: float
+    label: int, errors: Ints, hard: int, images: int | None, *, confidence: float
 ) -> DigitDifficulty:
-    rate_of = {count: Fraction(count, images) for count in set(errors)} if images else {}
+    rates = Ratios(parts=errors, wholes=np.full_like(errors, images)) if images else None
     return DigitDifficulty(
         label=label,
         images=images,
-        errors=sum(errors),
-        error_rate=estimate_proportion(
-            [rate_of[count] for count in errors] if images else [], confidence=confidence
-        ),
+        errors=int(errors.sum()),
+        error_rate=estimate_proportion(rates, confidence=confidence),
         hard=hard,
         hard_share=measure_share(hard, images, confidence=confidence) if images else None,
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from fractions import Fraction
-from statistics import median, median_high, median_low
 
+import numpy as np
 from msgspec import Struct
 
 from bench.evidence import Evidence
-from bench.findings.scores import Counts, count_training, count_validation
-from bench.records import EpochScore
+from bench.findings.ratios import Counts, count
+from bench.findings.scores import Measure
+from bench.run_table import Ints, RunTable, tabulate
 
 CENTRAL_SHARE = Fraction("0.90")
 """The share of seeds that lie between the lower and the upper line, at least."""
@@ -35,48 +36,55 @@ class EpochSummary(Struct, frozen=True, kw_only=True):
 
 def summarise_epochs(evidence: Evidence) -> tuple[EpochSummary, ...]:
     """Return every epoch that at least one run finished, the first one first."""
-    runs = evidence.runs
-    epochs = max((len(run.epochs) for run in runs), default=0)
+    runs = tabulate(evidence.runs)
     return tuple(
-        _summarise(place + 1, [run.epochs[place] for run in runs if len(run.epochs) > place])
-        for place in range(epochs)
+        _summarise(number, runs, places) for number, places in enumerate(_list_places(runs), 1)
     )
 
 
 def find_medians(evidence: Evidence) -> tuple[Fraction, ...]:
     """Return the median validation accuracy of every epoch that at least one run finished."""
-    runs = evidence.runs
-    return tuple(
-        _median(count_validation([run.epochs[place] for run in runs if len(run.epochs) > place]))
-        for place in range(max((len(run.epochs) for run in runs), default=0))
-    )
+    runs = tabulate(evidence.runs)
+    return tuple(_median(_sort_counts(runs, "validation", places)) for places in _list_places(runs))
 
 
-def _summarise(epoch: int, scores: Sequence[EpochScore]) -> EpochSummary:
-    validation = count_validation(scores)
+def _list_places(runs: RunTable) -> Iterator[Ints]:
+    """Yield of each epoch where those runs have it that finished it."""
+    for place in range(int(runs.lengths.max(initial=0))):
+        yield runs.starts[runs.lengths > place] + place
+
+
+def _sort_counts(runs: RunTable, measure: Measure, places: Ints) -> Counts:
+    correct, totals = (runs.epochs(f"{measure}_{name}")[places] for name in ("correct", "total"))
+    counts = count(correct, totals)
+    return Counts(correct=np.sort(counts.correct), total=counts.total)
+
+
+def _summarise(epoch: int, runs: RunTable, places: Ints) -> EpochSummary:
+    validation = _sort_counts(runs, "validation", places)
     lower, upper = _central_range(validation)
     return EpochSummary(
         epoch=epoch,
-        runs=len(scores),
+        runs=len(places),
         validation_median=_median(validation),
         validation_lower=lower,
         validation_upper=upper,
-        training_median=_median(count_training(scores)),
-        validation_loss_median=median(score.validation_loss for score in scores),
-        training_loss_median=median(score.training_loss for score in scores),
+        training_median=_median(_sort_counts(runs, "training", places)),
+        validation_loss_median=float(np.median(runs.epochs("validation_loss")[places])),
+        training_loss_median=float(np.median(runs.epochs("training_loss")[places])),
     )
 
 
-def _central_range(counts: Counts) -> tuple[Fraction, Fraction]:
+def _central_range(ordered: Counts) -> tuple[Fraction, Fraction]:
     """Return the accuracies that are left at both ends when the outermost seeds are cut off."""
-    ordered = sorted(counts.correct)
-    outside = len(ordered) * (1 - CENTRAL_SHARE) // 2
+    outside = len(ordered.correct) * (1 - CENTRAL_SHARE) // 2
     return (
-        Fraction(ordered[outside], counts.total),
-        Fraction(ordered[-1 - outside], counts.total),
+        Fraction(int(ordered.correct[outside]), ordered.total),
+        Fraction(int(ordered.correct[-1 - outside]), ordered.total),
     )
 
 
-def _median(counts: Counts) -> Fraction:
-    middle = median_low(counts.correct) + median_high(counts.correct)
-    return Fraction(middle, 2 * counts.total)
+def _median(ordered: Counts) -> Fraction:
+    correct = ordered.correct
+    middle = int(correct[(len(correct) - 1) // 2]) + int(correct[len(correct) // 2])
+    return Fraction(middle, 2 * ordered.total)

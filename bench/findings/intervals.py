@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
 from fractions import Fraction
 
 from msgspec import Struct
 
 from bench.consistency import binomial_bounds, mean_interval
+from bench.findings.ratios import Ratios
 
 NOISE_DIGITS = 12
 """Decimals kept of an interval's bounds: what lies below is noise of floating-point addition."""
@@ -41,19 +41,19 @@ class Share(Struct, frozen=True, kw_only=True):
     upper: float
 
 
-def estimate_mean(values: Sequence[Fraction], *, confidence: float) -> Interval | None:
+def estimate_mean(values: Ratios | None, *, confidence: float) -> Interval | None:
     """Return the mean with Student's interval, `None` without a value."""
-    if not values:
+    if values is None or not len(values):
         return None
-    _, lower, upper = mean_interval([float(value) for value in values], confidence=confidence)
+    _, lower, upper = mean_interval(values.floats().tolist(), confidence=confidence)
     return Interval(
-        mean=statistics.mean(values),
+        mean=values.mean(),
         lower=drop_noise(lower),
         upper=drop_noise(upper),
     )
 
 
-def estimate_proportion(values: Sequence[Fraction], *, confidence: float) -> Interval | None:
+def estimate_proportion(values: Ratios | None, *, confidence: float) -> Interval | None:
     """Return the mean with its interval cut to 0 ... 1, which Student's t knows nothing of."""
     interval = estimate_mean(values, confidence=confidence)
     if interval is None or interval.lower is None or interval.upper is None:
@@ -68,16 +68,15 @@ def drop_noise(bound: float) -> float | None:
     return None if math.isnan(bound) else round(bound, NOISE_DIGITS)
 
 
-def measure_spread(values: Sequence[Fraction]) -> Spread | None:
+def measure_spread(values: Ratios) -> Spread | None:
     """Return lowest, highest and sample deviation, `None` without a value."""
-    if not values:
+    if not len(values):
         return None
-    floats = [float(value) for value in values]
     return Spread(
         seeds=len(values),
-        lowest=min(values),
-        highest=max(values),
-        deviation=statistics.stdev(floats) if len(values) > 1 else None,
+        lowest=values.lowest(),
+        highest=values.highest(),
+        deviation=statistics.stdev(values.floats().tolist()) if len(values) > 1 else None,
     )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Literal
 
+import numpy as np
 from msgspec import Struct
 
 from bench.evidence import Evidence, run_holds
+from bench.findings.columns import order_runs
 from bench.findings.scores import (
     best_epoch,
     first_epoch_at,
@@ -17,6 +19,10 @@ from bench.findings.scores import (
     window_minimum,
 )
 from bench.records import Challenge, Run, Status
+from bench.run_table import tabulate
+
+WORST_SHARE = 4
+"""Of the runs that stand for many, one in so many is one of the worst."""
 
 Outcome = Literal["holds", "misses", "diverged"]
 
@@ -37,9 +43,26 @@ class RunScore(Struct, frozen=True, kw_only=True):
     first_epoch: int | None
 
 
-def score_runs(evidence: Evidence, challenge: Challenge) -> tuple[RunScore, ...]:
-    """Return the score of every run, in the order of the seeds."""
-    return tuple(score_run(run, challenge) for run in evidence.runs)
+def score_runs(
+    evidence: Evidence, challenge: Challenge, most: int | None = None
+) -> tuple[RunScore, ...]:
+    """Return the score of every run, or of `most` of them, in the order of the seeds."""
+    places = choose_runs(evidence, challenge, most)
+    return tuple(score_run(evidence.runs[place], challenge) for place in places)
+
+
+def choose_runs(evidence: Evidence, challenge: Challenge, most: int | None) -> list[int]:
+    """Return the places of all runs, or of so many that stand for all, in the order of the seeds.
+
+    A quarter are the worst ones; the others are taken from the rest at even ranks, the best one
+    among them, so that they are spread as the seeds are.
+    """
+    if most is None or len(evidence.runs) <= most:
+        return list(range(len(evidence.runs)))
+    order = order_runs(tabulate(evidence.runs), challenge)
+    worst = most // WORST_SHARE
+    ranks = np.linspace(worst, len(order) - 1, most - worst).astype(int)
+    return sorted(np.append(order[:worst], order[ranks]).tolist())
 
 
 def score_run(run: Run, challenge: Challenge) -> RunScore:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 
 from msgspec import Struct, structs
 
 from bench.consistency import find_outlook
-from bench.evidence import Evidence, count_steady_epochs
+from bench.evidence import Evidence, count_steady
 from bench.records import Answer, Challenge
+from bench.run_table import Ints, tabulate
 
 RELIABILITIES = (Fraction("0.80"), Fraction("0.90"), Fraction("0.95"))
 TARGET_STEP = Fraction("0.0002")
@@ -46,9 +46,9 @@ class Sensitivity(Struct, frozen=True, kw_only=True):
 
 def vary_challenge(evidence: Evidence, challenge: Challenge) -> Sensitivity:
     """Judge the runs for every window up to all epochs, three reliabilities, and near targets."""
-    runs = evidence.runs
-    steady = [count_steady_epochs(run, challenge.target) for run in runs]
-    epochs = min(challenge.epochs, max((len(run.epochs) for run in runs), default=0))
+    runs = tabulate(evidence.runs)
+    steady = count_steady(runs, challenge.target)
+    epochs = min(challenge.epochs, int(runs.lengths.max(initial=0)))
     windows = sorted({challenge.window, *range(1, epochs + 1)})
     reliabilities = sorted({challenge.reliability, *RELIABILITIES})
     targets = [
@@ -58,18 +58,16 @@ def vary_challenge(evidence: Evidence, challenge: Challenge) -> Sensitivity:
         windows=tuple(_vary(steady, challenge, window=k) for k in windows),
         reliabilities=tuple(_vary(steady, challenge, reliability=q) for q in reliabilities),
         targets=tuple(
-            _vary([count_steady_epochs(run, t) for run in runs], challenge, target=t)
-            for t in targets
-            if 0 < t <= 1
+            _vary(count_steady(runs, t), challenge, target=t) for t in targets if 0 < t <= 1
         ),
     )
 
 
-def _vary(steady: Sequence[int], challenge: Challenge, **changed: int | Fraction) -> Variation:
+def _vary(steady: Ints, challenge: Challenge, **changed: int | Fraction) -> Variation:
     """Judge runs by how many epochs up to the last one each of them is at the varied target."""
     varied = structs.replace(challenge, **changed)
     outlook = find_outlook(
-        [epochs >= varied.window for epochs in steady],
+        (steady >= varied.window).tolist(),
         reliability=varied.reliability,
         confidence=varied.confidence,
     )

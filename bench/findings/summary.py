@@ -9,11 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from statistics import mean, median
+from statistics import median
 
+import numpy as np
 from msgspec import Struct
 
-from bench.evidence import Evidence, run_holds
+from bench.evidence import Evidence, find_holding
+from bench.findings.columns import (
+    average_windows,
+    best_counts,
+    count_epochs,
+    count_windows,
+    find_windowed,
+    first_epochs,
+    order_runs,
+    place_last,
+    slopes,
+)
 from bench.findings.intervals import (
     Interval,
     Spread,
@@ -21,20 +33,10 @@ from bench.findings.intervals import (
     estimate_proportion,
     measure_spread,
 )
-from bench.findings.scores import (
-    Counts,
-    best_accuracies,
-    count_validation,
-    count_window,
-    first_epoch_at,
-    has_window,
-    last_gap,
-    mean_window_accuracy,
-    slope,
-    validation_accuracy,
-    window_minimum,
-)
+from bench.findings.ratios import Ratios
+from bench.findings.scores import has_window, validation_accuracy
 from bench.records import Challenge, Run, Status
+from bench.run_table import RunTable, tabulate
 
 
 class WorstSeed(Struct, frozen=True, kw_only=True):
@@ -88,27 +90,23 @@ class Summary(Struct, frozen=True, kw_only=True):
 
 def summarise(evidence: Evidence, challenge: Challenge) -> Summary:
     """Return what the runs show; a run without a final window is counted and never averaged."""
-    runs = evidence.runs
-    scored = [run for run in runs if has_window(run, challenge)]
+    runs = tabulate(evidence.runs)
     confidence = float(challenge.confidence)
-    windows = [mean_window_accuracy(run, challenge) for run in scored]
-    late = [count_validation(run.epochs[-(len(run.epochs) // 2) :]) for run in scored]
+    windows = average_windows(runs, challenge)
     return Summary(
         runs=len(runs),
-        scored=len(scored),
-        holding=sum(run_holds(run, challenge) for run in runs),
+        scored=len(windows),
+        holding=int(np.count_nonzero(find_holding(runs, challenge))),
         window_accuracy=estimate_proportion(windows, confidence=confidence),
         worst=find_worst_seed(runs, challenge),
-        best_training=measure_spread(best_accuracies(runs, "training")),
-        best_validation=measure_spread(best_accuracies(runs, "validation")),
-        optimism=_optimism(scored, windows),
+        best_training=measure_spread(best_counts(runs, "training").ratios()),
+        best_validation=measure_spread(best_counts(runs, "validation").ratios()),
+        optimism=_optimism(runs, windows, challenge),
         first_epochs=find_first_epochs(runs, challenge.target),
-        window_trend=_trend(
-            [count_window(run, challenge) for run in scored], confidence=confidence
-        ),
-        late_trend=_trend(late, confidence=confidence),
-        training_gap=estimate_mean([last_gap(run) for run in scored], confidence=confidence),
-        wall_seconds=math.fsum(run.wall_seconds for run in runs),
+        window_trend=estimate_mean(_window_slopes(runs, challenge), confidence=confidence),
+        late_trend=estimate_mean(_late_slopes(runs, challenge), confidence=confidence),
+        training_gap=estimate_mean(_last_gaps(runs, challenge), confidence=confidence),
+        wall_seconds=math.fsum(runs.wall_seconds.tolist()),
     )
 
 
@@ -116,7 +114,8 @@ def find_worst_seed(runs: Sequence[Run], challenge: Challenge) -> WorstSeed | No
     """Return the worst run: one without a window before any other, the lowest seed among equals."""
     if not runs:
         return None
-    worst = min(runs, key=lambda run: rank(run, challenge))
+    table = tabulate(runs)
+    worst = table[int(order_runs(table, challenge)[0])]
     if not has_window(worst, challenge):
         return WorstSeed(seed=worst.seed, status=worst.status, correct=None, total=None)
     lowest = min(worst.epochs[-challenge.window :], key=validation_accuracy)
@@ -128,15 +127,9 @@ def find_worst_seed(runs: Sequence[Run], challenge: Challenge) -> WorstSeed | No
     )
 
 
-def rank(run: Run, challenge: Challenge) -> tuple[bool, Fraction]:
-    """Return what orders runs from the worst: one without a window is below all that have one."""
-    lowest = window_minimum(run, challenge)
-    return lowest is not None, lowest or Fraction(0)
-
-
 def find_first_epochs(runs: Iterable[Run], accuracy: Fraction) -> FirstEpochs:
     """Return when each run was first at or above a validation accuracy."""
-    by_seed = tuple(first_epoch_at(run, accuracy) for run in runs)
+    by_seed = tuple(epoch or None for epoch in first_epochs(tabulate(runs), accuracy).tolist())
     reached = [epoch for epoch in by_seed if epoch is not None]
     return FirstEpochs(
         accuracy=accuracy,
@@ -155,13 +148,44 @@ def _median(epochs: Sequence[int | None]) -> Fraction | None:
     return None if math.isinf(middle) else Fraction(middle)
 
 
-def _optimism(scored: Sequence[Run], windows: Sequence[Fraction]) -> Fraction | None:
-    if not scored:
+def _optimism(runs: RunTable, windows: Ratios, challenge: Challenge) -> Fraction | None:
+    if not len(windows):
         return None
-    best = best_accuracies(scored, "validation")
-    return mean(best) - mean(windows)
+    best = best_counts(runs, "validation", find_windowed(runs, challenge))
+    return best.ratios().mean() - windows.mean()
 
 
-def _trend(curves: Iterable[Counts], *, confidence: float) -> Interval | None:
-    """Return the mean slope per epoch of all curves that have one, `None` without any."""
-    return estimate_mean([slope(c) for c in curves if len(c.correct) > 1], confidence=confidence)
+def _window_slopes(runs: RunTable, challenge: Challenge) -> Ratios | None:
+    """Return the slope of each window, `None` where it is one epoch, which has none."""
+    if challenge.window < 2:
+        return None
+    window = count_windows(runs, challenge)
+    return slopes(window.correct, window.total)
+
+
+def _late_slopes(runs: RunTable, challenge: Challenge) -> Ratios:
+    """Return the slope of the second half of the epochs of each run whose half has one."""
+    counts = count_epochs(runs, "validation")
+    scored = find_windowed(runs, challenge)
+    halves = runs.lengths[scored] // 2
+    parts, wholes = (np.zeros(len(scored), counts.correct.dtype) for _ in range(2))
+    for half in np.unique(halves[halves > 1]).tolist():
+        alike = halves == half
+        found = slopes(counts.correct[place_last(runs, scored[alike], half)], counts.total)
+        parts[alike], wholes[alike] = found.parts, found.wholes
+    return Ratios(parts=parts[halves > 1], wholes=wholes[halves > 1])
+
+
+def _last_gaps(runs: RunTable, challenge: Challenge) -> Ratios:
+    """Return training minus validation accuracy in the last epoch of each run with a window."""
+    places = place_last(runs, find_windowed(runs, challenge), 1)[:, 0]
+    training, training_total, validation, validation_total = (
+        runs.epochs(name)[places].astype(np.int64)
+        for name in (
+            "training_correct", "training_total", "validation_correct", "validation_total",
+        )
+    )  # fmt: skip
+    return Ratios(
+        parts=training * validation_total - validation * training_total,
+        wholes=training_total * validation_total,
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from fractions import Fraction
 
+import numpy as np
 from msgspec import Struct
 
 from bench.evidence import Evidence
+from bench.findings.columns import count_windows
 from bench.findings.intervals import Share, measure_share
-from bench.findings.scores import window_minimum
 from bench.records import Challenge
+from bench.run_table import tabulate
 
 
 class ThresholdShare(Struct, frozen=True, kw_only=True):
@@ -26,14 +27,18 @@ def measure_thresholds(evidence: Evidence, challenge: Challenge) -> tuple[Thresh
     It changes at the seeds' own window minima alone. A run without a window is below every
     threshold. Each bound holds by itself at the challenge's confidence, not all of them together.
     """
-    runs = evidence.runs
-    lowest = [window_minimum(run, challenge) for run in runs]
-    minima = Counter(accuracy for accuracy in lowest if accuracy is not None)
-    above = minima.total()
+    runs = tabulate(evidence.runs)
+    window = count_windows(runs, challenge)
+    lowest, seeds = np.unique(window.correct.min(axis=1), return_counts=True)
+    minima = {
+        Fraction(int(correct), window.total): int(number)
+        for correct, number in zip(lowest, seeds, strict=True)
+    }
+    above = sum(minima.values())
     confidence = float(challenge.confidence)
     shares = []
     for threshold in sorted({challenge.target, *minima}):
         share = measure_share(above, len(runs), confidence=confidence)
         shares.append(ThresholdShare(threshold=threshold, share=share))
-        above -= minima[threshold]
+        above -= minima.get(threshold, 0)
     return tuple(shares)

@@ -12,6 +12,7 @@ from msgspec import Struct
 from bench.anatomy import Structure
 from bench.evidence import Evidence
 from bench.findings.intervals import Interval, estimate_proportion
+from bench.findings.ratios import make_ratios
 from bench.findings.scores import best_accuracies, validation_accuracy
 from bench.grading.submissions import Submission
 from bench.records import Answer, Challenge, Cost, Status
@@ -156,7 +157,7 @@ def measure(verdict: Verdict, submission: Submission) -> Measured | None:
         return None
     claim = submission.claim
     runs = verdict.evidence.runs
-    best = best_accuracies(runs, "validation")
+    best = best_accuracies(runs)
     claimed = claim.accuracy if claim else None
     return Measured(
         seeds=len(runs),
@@ -172,13 +173,13 @@ def measure(verdict: Verdict, submission: Submission) -> Measured | None:
 def _measure_last(evidence: Evidence, challenge: Challenge) -> Interval | None:
     finished = [run for run in evidence.runs if run.status is Status.FINISHED and run.epochs]
     last = [validation_accuracy(run.epochs[-1]) for run in finished]
-    return estimate_proportion(last, confidence=float(challenge.confidence))
+    return estimate_proportion(make_ratios(last), confidence=float(challenge.confidence))
 
 
 def _average_best(evidence: Evidence) -> Fraction | None:
     """Return the mean of the best epochs of those runs that have a last one."""
     finished = [run for run in evidence.runs if run.status is Status.FINISHED and run.epochs]
-    best = best_accuracies(finished, "validation")
+    best = best_accuracies(finished)
     return sum(best, Fraction(0)) / len(best) if best else None
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.challenges import dataset_option, name_challenge
 from bench.evidence import Evidence
 from bench.foreign import write_words
 from bench.iterations import Iteration
-from bench.records import Challenge, Machine
+from bench.records import Challenge, Machine, Run
 from bench.report.wording import write_seeds
+from bench.run_table import tabulate
 
 __all__ = [
     "AGAIN", "SEED", "SHORT_COMMIT", "Commands", "dataset_option", "name_commit", "write_commands",
@@ -34,9 +36,15 @@ class Commands:
     all_runs: str
 
 
-def write_commands(iteration: Iteration, evidence: Evidence, challenge: Challenge) -> Commands:
-    """Return what trains each run again, and what trains all of them with today's code."""
-    machines = [(name_commit(run.machine), _check_out(run.machine)) for run in evidence.runs]
+def write_commands(
+    iteration: Iteration,
+    evidence: Evidence,
+    challenge: Challenge,
+    runs: Sequence[Run] | None = None,
+) -> Commands:
+    """Return what trains each run again, or each of some, and all of them with today's code."""
+    each = evidence.runs if runs is None else runs
+    machines = [(name_commit(run.machine), _check_out(run.machine)) for run in each]
     distinct = {machine: place for place, machine in enumerate(dict.fromkeys(machines))}
     one = _train(iteration, evidence, challenge, SEED)
     return Commands(
@@ -44,7 +52,7 @@ def write_commands(iteration: Iteration, evidence: Evidence, challenge: Challeng
         templates=tuple(f"{checkout}{one}" for _, checkout in distinct),
         commit_of=tuple(distinct[machine] for machine in machines),
         all_runs=_train(
-            iteration, evidence, challenge, write_seeds(run.seed for run in evidence.runs)
+            iteration, evidence, challenge, write_seeds(tabulate(evidence.runs).seeds.tolist())
         ),
     )
 

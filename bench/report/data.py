@@ -41,9 +41,13 @@ from bench.report.wording import (
     format_interval,
     format_number,
 )
+from bench.run_table import tabulate
 from models.recipe import Recipe, schedules
 
 LOSS_DECIMALS = 5
+MOST_RATIOS = 1_000
+"""Points of the chart of how the evidence decides."""
+
 RATES_AN_EPOCH = 8
 """Points of the learning-rate curve in an epoch."""
 
@@ -76,12 +80,12 @@ def compose_data(
 
 def _compose_section(judged: Judged, challenge: Challenge) -> SectionData:
     evidence, findings = judged.evidence, judged.findings
-    runs, cost = evidence.runs, evidence.runs[0].cost
-    images = max((e.validation_total for run in runs for e in run.epochs), default=1)
-    training = max((e.training_total for run in runs for e in run.epochs), default=1)
+    table, runs, cost = tabulate(evidence.runs), judged.shown, evidence.runs[0].cost
+    images = int(table.epochs("validation_total").max(initial=1))
+    training = int(table.epochs("training_total").max(initial=1))
     recipe = judged.iteration.recipe
     rates = _list_rates(recipe, training)
-    commands = write_commands(judged.iteration, evidence, challenge)
+    commands = write_commands(judged.iteration, evidence, challenge, runs)
     scores = findings.runs
     worst = findings.summary.worst
     return SectionData(
@@ -184,9 +188,22 @@ def _compose_band(summary: EpochSummary, images: int, training: int) -> Band:
 def _compose_paths(decision: Decision | None) -> Martingales | None:
     if decision is None:
         return None
+    holds, fails, threshold = decision.log_holds, decision.log_fails, decision.log_threshold
+    if decision.runs <= MOST_RATIOS:
+        return Martingales(holds=holds, fails=fails, threshold=threshold)
+    after = _choose_ratios(decision.runs, decision.decided_after)
     return Martingales(
-        holds=decision.log_holds, fails=decision.log_fails, threshold=decision.log_threshold
+        holds=tuple(holds[runs - 1] for runs in after),
+        fails=tuple(fails[runs - 1] for runs in after),
+        threshold=threshold,
+        after=after,
     )
+
+
+def _choose_ratios(runs: int, decided_after: int | None) -> tuple[int, ...]:
+    """Return after how many runs the ratios are shown: denser where fewer have decided."""
+    steps = (round(runs ** (step / MOST_RATIOS)) for step in range(MOST_RATIOS + 1))
+    return tuple(sorted({*steps, decided_after or runs}))
 
 
 def _compose_step(each: ThresholdShare, challenge: Challenge) -> Step:

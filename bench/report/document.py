@@ -62,12 +62,13 @@ class Mean(Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Martingales(Struct, frozen=True, kw_only=True):
-    """Natural logarithms of both evidence ratios after 1, 2, ... seeds."""
+class Martingales(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Natural logarithms of both evidence ratios after 1, 2, ... seeds, or of many after some."""
 
     holds: tuple[float, ...]
     fails: tuple[float, ...]
     threshold: float
+    after: tuple[int, ...] | None = None
 
 
 class Rate(Struct, frozen=True, kw_only=True):
@@ -78,7 +79,11 @@ class Rate(Struct, frozen=True, kw_only=True):
 
 
 class SectionData(Struct, frozen=True, kw_only=True):
-    """One verdict's runs, a column a quantity and a place a seed; errors are images got wrong."""
+    """One verdict's runs, a column a quantity and a place a seed; errors are images got wrong.
+
+    Of many seeds those that are shown one by one; `bands`, `thresholds`, `paths`, `sensitivity` and
+    `confusions` are of all.
+    """
 
     anchor: str
     iteration: str

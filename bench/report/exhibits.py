@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from bench.challenges import MNIST, name_kind
-from bench.evidence import run_holds
 from bench.figures import format_count, format_percent
 from bench.findings import Findings, Summary
-from bench.records import Challenge, Run, Status
+from bench.records import Challenge
 from bench.report.findings import tabulate_sensitivity, tabulate_thresholds
-from bench.report.judged import Judged
+from bench.report.judged import Judged, describe_shown
 from bench.report.tables import Table, tabulate_layers
 from bench.report.wording import ABSENT, format_exact_percent, format_number, format_points
 
@@ -67,24 +66,24 @@ def exhibit_strip(judged: Judged, challenge: Challenge) -> Exhibit:
         title="Seeds against the target",
         description=f"{judged.name}: each seed's lowest accuracy in the last {challenge.window} "
         f"epochs; {_of(spread.holding, spread.runs)} at or above "
-        f"{format_exact_percent(challenge.target)}{lowest}.",
+        f"{format_exact_percent(challenge.target)}{lowest}.{_note_shown(judged)}",
     )
 
 
 def exhibit_accuracy(judged: Judged, challenge: Challenge) -> Exhibit | None:
     """Return accuracy by epoch, `None` when no run finished an epoch."""
-    runs, summary = judged.evidence.runs, judged.findings.summary
-    outcomes = {name_outcome(run, challenge) for run in runs if run.epochs}
+    summary, window = judged.findings.summary, challenge.window
+    outcomes = {score.outcome for score in judged.findings.runs if score.best is not None}
     if not outcomes:
         return None
     return Exhibit(
         kind="accuracy",
         anchor=judged.anchor,
         title="Accuracy by epoch",
-        description=f"Validation accuracy of {format_number(len(runs), 'seed')} by epoch. In every "
-        f"one of the last {challenge.window} epochs, {_of(summary.holding, summary.runs)} are at "
+        description=f"Validation accuracy of {format_number(summary.runs, 'seed')} by epoch. In "
+        f"every one of the last {window} epochs, {_of(summary.holding, summary.runs)} are at "
         f"or above the target of {format_exact_percent(challenge.target)}. The accuracy axis is "
-        "logarithmic in the errors.",
+        f"logarithmic in the errors.{_note_shown(judged)}",
         keys=(
             *(Key(label=OUTCOMES[o], style=o, name=o) for o in OUTCOMES if o in outcomes),
             Key(label="median", style="median", name="median"),
@@ -155,7 +154,7 @@ def _exhibit_best(judged: Judged, challenge: Challenge) -> Exhibit | None:
         title="Best epoch against final window",
         description="Each seed's best epoch over the lowest of its last "
         f"{challenge.window}. The best epoch flatters by {flattery} on average; in the shaded "
-        "corner it reached the target and the final window did not.",
+        f"corner it reached the target and the final window did not.{_note_shown(judged)}",
         keys=tuple(
             Key(label=OUTCOMES[o].removesuffix(", ending in a cross"), style=f"{o} dot")
             for o in ("holds", "misses")
@@ -171,7 +170,7 @@ def _exhibit_loss(judged: Judged) -> Exhibit | None:
         anchor=judged.anchor,
         title="Loss by epoch",
         description="Mean cross-entropy by epoch: validation of every seed, and the medians of "
-        "validation and of training. The axis is logarithmic.",
+        f"validation and of training. The axis is logarithmic.{_note_shown(judged)}",
         keys=(
             Key(label="every seed, validation", style="holds", name="seeds"),
             Key(label="median, validation", style="median", name="median"),
@@ -232,13 +231,6 @@ def exhibit_confusion(findings: Findings, anchor: str, challenge: Challenge) -> 
     )
 
 
-def name_outcome(run: Run, challenge: Challenge) -> str:
-    """Return how a run ended, as the styles and the data name it."""
-    if run.status is Status.DIVERGED:
-        return "diverged"
-    return "holds" if run_holds(run, challenge) else "misses"
-
-
 def list_frontier_exhibits(judged: Sequence[Judged], challenge: Challenge) -> tuple[Exhibit, ...]:
     """Return accuracy against parameters and against MACs, none without a measured mean."""
     if not any(each.main and each.findings.summary.window_accuracy for each in judged):
@@ -296,6 +288,11 @@ def exhibit_variations(judged: Iterable[Judged]) -> Exhibit | None:
         description="Each iteration's answer with another window, share of seeds or target; what "
         "was asked is framed. The stated error rate is that of the question as it was asked.",
     )
+
+
+def _note_shown(judged: Judged) -> str:
+    """Return which seeds are drawn one by one, nothing where all are."""
+    return "" if judged.all_shown else f" Drawn one by one are {describe_shown(judged)}."
 
 
 def _worst(summary: Summary) -> Fraction | None:

@@ -33,7 +33,7 @@ from bench.report.findings import (
     describe_sampling,
     tabulate_digits,
 )
-from bench.report.judged import Judged
+from bench.report.judged import Judged, describe_shown
 from bench.report.tables import (
     Table,
     tabulate_claim,
@@ -54,6 +54,7 @@ from bench.report.wording import (
     format_spread,
     name_iteration,
 )
+from bench.run_table import find_distinct, tabulate
 from bench.verdict import Budget, Verdict
 from models.recipe import Claim, Narrative, Recipe
 
@@ -133,6 +134,7 @@ class Measurements:
     pictures_caption: str
     confusion: Exhibit | None
     digits: Table | None
+    runs_title: str
     runs_caption: str
     machines: Table
     provenance: tuple[Fact, ...]
@@ -350,8 +352,9 @@ def _compose_measurements(judged: Judged, pictures: Pictures | None) -> Measurem
         pictures_caption=caption_hard_images(findings.difficulty),
         confusion=exhibit_confusion(findings, judged.anchor, challenge),
         digits=tabulate_digits(findings.difficulty, challenge),
-        runs_caption=_caption_runs(evidence, challenge),
-        machines=tabulate_machines(evidence.runs),
+        runs_title="Every run" if judged.all_shown else "Runs",
+        runs_caption=_caption_runs(judged, challenge),
+        machines=tabulate_machines(tabulate(evidence.runs)),
         provenance=(
             Fact(label="Conditions", value=str(evidence.conditions)),
             Fact(label="Fingerprint", value=evidence.fingerprint, code=True),
@@ -361,7 +364,7 @@ def _compose_measurements(judged: Judged, pictures: Pictures | None) -> Measurem
                 value=format_seconds(findings.summary.wall_seconds),
             ),
         ),
-        reproduce=write_commands(judged.iteration, evidence, challenge).all_runs,
+        reproduce=write_commands(judged.iteration, evidence, challenge, ()).all_runs,
         badge=draw_badge(verdict, name),
         badge_markdown=f"![{describe_badge(verdict, name)}](drilldown.svg)",
     )
@@ -388,8 +391,9 @@ def _draw(index: int, pictures: Pictures | None) -> str | None:
     return f"data:image/png;base64,{b64encode(pictures.encode_png(index)).decode()}"
 
 
-def _caption_runs(evidence: Evidence, challenge: Challenge) -> str:
-    totals = {epoch.validation_total for run in evidence.runs for epoch in run.epochs}
+def _caption_runs(judged: Judged, challenge: Challenge) -> str:
+    evidence = judged.evidence
+    totals = find_distinct(tabulate(evidence.runs).epochs("validation_total"))
     needed = " or ".join(
         f"{format_count(challenge.required(total))} of {format_count(total)}"
         for total in sorted(totals)
@@ -400,6 +404,15 @@ def _caption_runs(evidence: Evidence, challenge: Challenge) -> str:
     return (
         f"{runs}. The target, {format_exact_percent(challenge.target)}, is {needed} correct. "
         "Choose a row to light its seed in every chart."
+        + ("" if judged.all_shown else _note_left_out(judged))
+    )
+
+
+def _note_left_out(judged: Judged) -> str:
+    """Return which runs a page of very many lists, and where all of them are."""
+    return (
+        f" Listed here, drawn one by one and downloaded are {describe_shown(judged)}; all else on "
+        "the page is of all of them, and `bench export` writes each."
     )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bench.consistency import Decision
 from bench.figures import format_count, format_percent
 from bench.findings import ClaimComparison
-from bench.records import Cost, Machine, Run
+from bench.records import Cost, Machine
 from bench.report.commands import name_commit
 from bench.report.wording import (
     ABSENT,
@@ -21,6 +22,7 @@ from bench.report.wording import (
     format_points,
     format_seeds,
 )
+from bench.run_table import RunTable
 from models.recipe import Recipe
 
 
@@ -188,11 +190,14 @@ def describe_processor(machine: Machine) -> str:
     return f"{machine.processor} ({'; '.join(known)})" if known else machine.processor
 
 
-def tabulate_machines(runs: tuple[Run, ...]) -> Table:
+def tabulate_machines(runs: RunTable) -> Table:
     """Return the machines that trained the runs, and which seeds each trained."""
-    seeds: dict[Machine, list[int]] = defaultdict(list)
-    for run in runs:
-        seeds[run.machine].append(run.seed)
+    machines, machine = runs.machines
+    places, first = np.unique(machine, return_index=True)
+    seeds = {
+        machines[place]: runs.seeds[machine == place].tolist()
+        for place in places[np.argsort(first)].tolist()
+    }
     return Table(
         caption="Where the runs were trained: moves bits and seconds only.",
         columns=tuple(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+from msgspec import structs
 
 from bench.analysis import speaks_of
 from bench.challenges import dataset_option, title_dataset
@@ -28,8 +29,15 @@ from bench.report.judged import Judged
 from bench.report.sections import Section, compose_section
 from bench.report.tables import Table
 from bench.report.wording import SYMBOLS, format_exact_percent
+from bench.run_table import tabulate
 from bench.verdict import Verdict
 from bench.verdict_table import write_markdown
+
+MOST_SHOWN = 1_000
+"""Runs of a section that are shown one by one: more lines than that are a blot, and slow."""
+
+MOST_SHOWN_IN_ALL = 8_000
+"""Runs of a page that are: they take 4.5 MB of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,8 +74,9 @@ def compose_page(
     by_name = {iteration.name: iteration for iteration in iterations}
     dataset = title_dataset(challenge)
     places = [_place(verdicts, place) for place in range(len(verdicts))]
+    most = share_page([len(each.evidence.runs) for each in verdicts if each.evidence])
     found = [
-        _describe(verdict, by_name[verdict.iteration], *place)
+        _describe(verdict, by_name[verdict.iteration], *place, most)
         for verdict, place in zip(verdicts, places, strict=True)
     ]
     judged = [each for each in found if each]
@@ -103,20 +112,32 @@ def _place(verdicts: Sequence[Verdict], place: int) -> tuple[str, bool]:
     return (f"{name}-{earlier + 1}", False) if earlier else (name, True)
 
 
-def _describe(verdict: Verdict, iteration: Iteration, anchor: str, main: bool) -> Judged | None:
+def share_page(runs: Sequence[int]) -> int:
+    """Return how many runs at most a section shows one by one, of as many as each has."""
+    most = MOST_SHOWN
+    while most > 1 and sum(min(each, most) for each in runs) > MOST_SHOWN_IN_ALL:
+        most = most * 9 // 10
+    return most
+
+
+def _describe(
+    verdict: Verdict, iteration: Iteration, anchor: str, main: bool, most: int
+) -> Judged | None:
     narrative = iteration.narrative
     if verdict.evidence is None:
         return None
+    evidence = structs.replace(verdict.evidence, runs=tabulate(verdict.evidence.runs))
     return Judged(
         anchor=anchor,
         main=main,
         verdict=verdict,
         iteration=iteration,
-        evidence=verdict.evidence,
+        evidence=evidence,
         findings=describe(
-            verdict.evidence,
+            evidence,
             verdict.challenge,
             narrative.claim if speaks_of(narrative, verdict.challenge) else None,
+            most,
         ),
     )
 

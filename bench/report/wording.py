@@ -17,6 +17,8 @@ SYMBOLS = {Answer.HOLDS: "✓", Answer.FAILS: "✗", Answer.UNDECIDED: "?"}
 ABSENT = "—"
 MINUS = "−"
 SMALLEST_P = 0.001
+MOST_BLOCKS, NAMED_BLOCKS = 200, 20
+"""More blocks of seeds than the first are not listed; the second are then."""
 
 
 def name_iteration(iteration: Iteration) -> str:
@@ -101,10 +103,12 @@ def format_epochs(earliest: int, latest: int) -> str:
 
 
 def format_seeds(seeds: Iterable[int]) -> str:
-    """Return seeds for a reader: 0 to 4, 7."""
-    return ", ".join(
-        str(first) if first == last else f"{first} to {last}" for first, last in _blocks(seeds)
-    )
+    """Return seeds for a reader: 0 to 4, 7. Of very many gaps it names the first ones."""
+    blocks = _blocks(seeds)
+    named = blocks if len(blocks) <= MOST_BLOCKS else blocks[:NAMED_BLOCKS]
+    text = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in named)
+    further = sum(last - first + 1 for first, last in blocks[len(named) :])
+    return f"{text}, and {format_count(further)} more" if further else text
 
 
 def write_seeds(seeds: Iterable[int]) -> str:

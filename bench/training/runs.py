@@ -53,10 +53,21 @@ class Unit:
 
 
 class Trainer:
-    """Trains units on one device; the challenge's dataset is loaded and placed once."""
+    """Trains units on one device; the challenge's dataset is loaded and placed once.
 
-    def __init__(self, challenge: Challenge, folder: Path | None, device: torch.device) -> None:
+    It is loaded from `folder`, unless a `dataset` is given.
+    """
+
+    def __init__(
+        self,
+        challenge: Challenge,
+        folder: Path | None,
+        device: torch.device,
+        *,
+        dataset: Dataset | None = None,
+    ) -> None:
         self._challenge, self._folder, self._device = challenge, folder, device
+        self._dataset = dataset
         self._placed: dict[bool, tuple[str, ResidentImages, ResidentImages]] = {}
 
     def train(self, unit: Unit, report: BlockReport | None = None) -> list[Run]:
@@ -82,7 +93,7 @@ class Trainer:
 
     def _data(self, *, tuning: bool) -> tuple[str, ResidentImages, ResidentImages]:
         if tuning not in self._placed:
-            dataset: Dataset = load_dataset(self._challenge, self._folder)
+            dataset = self._dataset or load_dataset(self._challenge, self._folder)
             dataset = split_for_tuning(dataset) if tuning else dataset
             self._placed[tuning] = (dataset.digest, *place_dataset(dataset, self._device))
         return self._placed[tuning]

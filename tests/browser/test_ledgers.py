@@ -9,7 +9,7 @@ import pytest
 
 from browser.conftest import OpenPage
 from browser.pages import SPECKS, draw_all, draw_chart, open_details, write_planted
-from browser.planted import Planted, plant_diverged, plant_none, plant_one
+from browser.planted import Planted, plant_diverged, plant_many, plant_none, plant_one
 
 
 @pytest.mark.parametrize("plant", [list, plant_none, plant_one, plant_diverged])
@@ -52,3 +52,21 @@ def test_a_thousand_seeds_twice(open_page: OpenPage, thousand: Path) -> None:
     for anchor in ("iteration_3", "iteration_4"):
         assert draw_chart(page, "accuracy", anchor).locator(SPECKS).count() == 1_000
         assert draw_chart(page, "strip", anchor).locator(SPECKS).count() == 1_000
+
+
+def test_of_more_seeds_some_are_drawn_and_the_evidence_of_all(
+    open_page: OpenPage, tmp_path: Path
+) -> None:
+    """A thousand of three thousand lines; the ratios end after the last seed of all."""
+    page = open_page(write_planted(tmp_path / "many.html", plant_many(3_000)))
+    open_details(page)
+    draw_all(page)
+    assert page.locator("figure[data-chart]:not([data-drawn])").count() == 0
+    assert draw_chart(page, "accuracy", "iteration_4").locator(SPECKS).count() == 1_000
+    chart = draw_chart(page, "martingale", "iteration_4")
+    texts = chart.evaluate("each => each.figure.items.map(({ text }) => text)")
+    assert texts[0].startswith("After seed 0: ratio for HOLDS")
+    assert texts[-1].startswith("After seed 2999: ratio for FAILS")
+    cells = chart.locator("details.numbers tbody tr").last.locator("th, td").all_inner_texts()
+    assert cells[:2] == ["3,000", "2999"]
+    assert "NaN" not in chart.locator("svg").evaluate("each => each.outerHTML")

@@ -23,7 +23,11 @@ FILES = [
     ("github-actions", ROOT / "action.yml"),
     ("gitlab-ci", ROOT / "docs" / "examples" / "gitlab-ci.yml"),
 ]
-SCRIPTS = [ROOT / ".ci" / "run", ROOT / "bench" / "ci" / "action.sh"]
+SCRIPTS = [
+    ROOT / ".ci" / "run",
+    ROOT / "bench" / "ci" / "action.sh",
+    ROOT / "docs" / "examples" / "slurm.sh",
+]
 
 
 def check(schema: str, path: Path) -> subprocess.CompletedProcess[str]:
@@ -51,7 +55,7 @@ def test_a_file_is_what_its_schema_says(schema: str, path: Path, tmp_path: Path)
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
 def test_shellcheck_finds_nothing(script: Path) -> None:
-    """Scripts that run in CI are free of what shellcheck knows to go wrong."""
+    """Scripts that run in CI or on a cluster are free of what shellcheck knows to go wrong."""
     places = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
     shellcheck = shutil.which("shellcheck", path=places)
     assert shellcheck is not None

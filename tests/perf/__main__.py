@@ -8,8 +8,11 @@ python tests/perf --seeds-curve        wall time against the number of seeds
 python tests/perf --memory             peak memory of a worker, beyond torch's own
 python tests/perf --judge              processor time and memory of `bench judge`
 python tests/perf --report             the page of a large ledger: writing, opening, pointing
+python tests/perf --cluster            runs by Ray against runs by the local pool of processes
+python tests/perf --million            a ledger of a million runs: read, judged, its page written
+python tests/perf --simulate           what a campaign on up to 1,000 GPUs would meet first
 python tests/perf --gpu-probe          what the GPU engine gives on this machine's GPU
-python tests/perf --page               write docs/performance.md from the stored results
+python tests/perf --page               write docs/performance.md and docs/scaling.md from results
 
 Each takes options of its own: `python tests/perf --ratio --help`. Real MNIST is found where
 `bench run` finds it: in BENCH_DATA, else in ./data. Exit code 1 is a regression or a stale page, 2
@@ -35,6 +38,9 @@ JOBS = {
     "--memory": "perf.measure_memory",
     "--judge": "perf.measure_judge",
     "--report": "perf.measure_report",
+    "--cluster": "perf.measure_cluster",
+    "--million": "perf.measure_million",
+    "--simulate": "perf.simulate",
     "--gpu-probe": "perf.probe_gpu",
     "--page": "perf.write_page",
 }

@@ -169,6 +169,67 @@ class ReportCost(msgspec.Struct, frozen=True, kw_only=True):
         return self.page_bytes / (1 << 20)
 
 
+class ClusterTiming(msgspec.Struct, frozen=True, kw_only=True):
+    """One `bench run` of so many runs, by the local pool of processes or by a cluster."""
+
+    side: str
+    dataset: str
+    runs: int
+    epochs: int
+    seconds: float
+
+
+class ClusterCost(msgspec.Struct, frozen=True, kw_only=True):
+    """The same runs by a pool and by a cluster of one node on one machine, in the order taken."""
+
+    host: Host
+    ray: str
+    workers: int
+    iteration: str
+    timings: tuple[ClusterTiming, ...]
+
+    def split(self) -> tuple[list[ClusterTiming], list[ClusterTiming]]:
+        """Return the timings of short runs and of long ones: those of the most epochs."""
+        most = max(timing.epochs for timing in self.timings)
+        short = [timing for timing in self.timings if timing.epochs < most]
+        return short, [timing for timing in self.timings if timing.epochs == most]
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing done with a ledger: seconds by the clock and of the processor, and peak in MiB."""
+
+    name: str
+    seconds: float
+    cpu_seconds: float
+    peak_mebibytes: float
+
+
+class Million(msgspec.Struct, frozen=True, kw_only=True):
+    """What a ledger of very many runs costs, and what an append to it does.
+
+    Milliseconds are by the clock for a run to be on disk: appended alone, and as one of the `unit`
+    runs of a block that are appended together.
+    """
+
+    host: Host
+    runs: int
+    ledger_bytes: int
+    phases: tuple[Phase, ...]
+    page_bytes: int
+    unit: int
+    append_milliseconds: float
+    append_in_unit_milliseconds: float
+
+    @property
+    def page_mebibytes(self) -> float:
+        """Return the size of the page."""
+        return self.page_bytes / (1 << 20)
+
+    def cpu_seconds_of(self, name: str) -> float:
+        """Return how long a phase took on a processor that did nothing else."""
+        return next(phase.cpu_seconds for phase in self.phases if phase.name == name)
+
+
 class ProbeCase(msgspec.Struct, frozen=True, kw_only=True):
     """How the GPU engine trained: `width` seeds side by side by a method, in a precision."""
 
@@ -195,7 +256,18 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[ProbeRow, ...]
 
 
-Result = TypeVar("Result", Benchmarks, Timings, Steps, Memory, JudgeCosts, ReportCost, Probe)
+Result = TypeVar(
+    "Result",
+    Benchmarks,
+    Timings,
+    Steps,
+    Memory,
+    JudgeCosts,
+    ReportCost,
+    ClusterCost,
+    Million,
+    Probe,
+)
 
 
 def describe_host(load: float | None = None) -> Host:

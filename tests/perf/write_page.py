@@ -1,4 +1,4 @@
-"""Write the figures of docs/performance.md, and its picture, from the stored results.
+"""Write the figures of docs/performance.md with its picture, and of docs/scaling.md, as stored.
 
 A block starts with `<!-- NAME -->` and ends with `<!-- /NAME -->`; what stands outside of blocks is
 written by hand. With `--check` nothing is written, and the exit code is 1 on a difference.
@@ -13,15 +13,21 @@ from pathlib import Path
 from statistics import median
 
 from bench.documents import replace_block
+from perf.measure_cluster import find_efficiencies, find_overhead, group_by_kind
+from perf.measure_million import BUDGETS, MOST_PAGE_MEBIBYTES
 from perf.measure_ratio import find_ratios
 from perf.picture import draw_seeds
+from perf.simulate import read_costs, tabulate
 from perf.stored import (
     BASELINES,
     RESULTS,
     Benchmarks,
+    ClusterCost,
     Host,
     JudgeCosts,
     Memory,
+    Million,
+    Phase,
     Probe,
     ProbeRow,
     ReportCost,
@@ -33,6 +39,7 @@ from perf.stored import (
 )
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
+SCALING = DOCUMENT.with_name("scaling.md")
 PICTURE = "performance.svg"
 HELP = "start_up_of_help"
 
@@ -44,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         "--check", action="store_true", help="write nothing; exit 1 on a difference"
     )
     options = parser.parse_args(arguments)
-    written = compose(DOCUMENT)
+    written = compose(DOCUMENT) | compose_scaling(SCALING)
     stale = [path for path, text in written.items() if not _holds(path, text)]
     for path in stale:
         if options.check:
@@ -69,6 +76,14 @@ def compose(
         seeds = read_result(results / "seeds.json", Timings)
         written[document.with_name(PICTURE)] = draw_seeds(seeds)
     return written
+
+
+def compose_scaling(document: Path, results: Path = RESULTS) -> dict[Path, str]:
+    """Return the document on scaling as it should be, by path."""
+    text = document.read_text(encoding="utf-8")
+    for name, write in SCALING_BLOCKS.items():
+        text = replace_block(text, name, partial(write, results))
+    return {document: text}
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -256,6 +271,78 @@ def write_report(results: Path) -> str:
     )
 
 
+def write_cluster(results: Path) -> str:
+    """Return wall time by Ray beside that of the local pool, and the overhead of a run."""
+    path = results / "cluster.json"
+    if not path.exists():
+        return _not_measured("nox -s perf -- --cluster")
+    measured = read_result(path, ClusterCost)
+    rows: list[tuple[str, ...]] = [
+        ("runs", "epochs", "images", "local pool", "Ray"),
+        ("---:", "---:", "---", "---:", "---:"),
+    ]
+    rows += [
+        (str(runs), str(epochs), dataset, _spread(pool, " s", 1), _spread(cluster, " s", 1))
+        for (dataset, runs, epochs), (pool, cluster) in group_by_kind(measured).items()
+    ]
+    ratios, overhead = find_efficiencies(measured), find_overhead(measured)
+    return (
+        f"{_write_table(rows)}\n\n{measured.iteration}, {count(measured.workers, 'worker')}, "
+        f"{count(len(ratios), 'repetition')}, median (least to most). Efficiency of the long runs: "
+        f"{_spread(ratios, '', 3)}. Overhead of a run: {1e3 * overhead:.0f} ms of its core. "
+        f"Ray {measured.ray}; {describe(measured.host)}"
+    )
+
+
+def write_million(results: Path) -> str:
+    """Return what a ledger of a million runs costs, beside its budgets."""
+    path = results / "million.json"
+    if not path.exists():
+        return _not_measured("nox -s perf -- --million")
+    million = read_result(path, Million)
+    rows = [
+        ("what", "processor time", "by the clock", "peak memory", "budget"),
+        ("---", *("---:",) * 4),
+        *(_list_phase(phase) for phase in million.phases),
+        ("size of the page", f"{million.page_mebibytes:.2f} MiB", "-", "-",
+         f"{MOST_PAGE_MEBIBYTES:g} MiB"),
+        ("append a run", "-", f"{million.append_milliseconds:.2f} ms", "-", "-"),
+        (f"append {million.unit} at once, each", "-",
+         f"{million.append_in_unit_milliseconds:.2f} ms", "-", "-"),
+    ]  # fmt: skip
+    return (
+        f"{_write_table(rows)}\n\n{million.runs:,} runs, a ledger of "
+        f"{million.ledger_bytes / 1e9:.1f} GB. {describe(million.host)}"
+    )
+
+
+def _list_phase(phase: Phase) -> tuple[str, ...]:
+    seconds, mebibytes = BUDGETS.get(phase.name, (None, None))
+    budgets = [f"{seconds:g} s" if seconds else "", f"{mebibytes:,.0f} MiB" if mebibytes else ""]
+    return (
+        f"`bench {phase.name.replace(': ', '`: ')}" + ("" if ": " in phase.name else "`"),
+        f"{phase.cpu_seconds:.1f} s",
+        f"{phase.seconds:.1f} s",
+        f"{phase.peak_mebibytes:,.0f} MiB",
+        ", ".join(filter(None, budgets)) or "-",
+    )
+
+
+def write_simulation(results: Path) -> str:
+    """Return how campaigns on many GPUs go by the model, with the measured costs."""
+    if not all((results / f"{name}.json").exists() for name in ("million", "cluster")):
+        return _not_measured("nox -s perf -- --million` and `nox -s perf -- --cluster")
+    costs = read_costs(results)
+    head, *rows = tabulate(costs)
+    align = tuple("---" if name == "met first" else "---:" for name in head)
+    return (
+        f"{_write_table([head, align, *rows])}\n\nBlocks of {costs.unit} runs; "
+        f"{1e3 * costs.dispatch:.0f} ms of the driver a block, {1e3 * costs.append:.2f} ms for a "
+        f"run to be on disk ({1e3 * costs.append_alone:.2f} ms one by one), "
+        f"{1e6 * costs.judging:.0f} µs to judge a run and {1e6 * costs.page:.0f} µs for the page."
+    )
+
+
 def write_gpu(results: Path) -> str:
     """Return what the GPU probe found, a row a case."""
     path = results / "gpu_probe.json"
@@ -351,6 +438,11 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
     "report": write_report,
     "gpu": write_gpu,
     "gpu-ratio": write_gpu_ratio,
+}
+SCALING_BLOCKS: dict[str, Callable[[Path], str]] = {
+    "cluster": write_cluster,
+    "million": write_million,
+    "simulation": write_simulation,
 }
 BASELINE_BLOCKS: dict[str, Callable[[Path], str]] = {
     "start-up": write_start_up,

@@ -304,14 +304,16 @@ const charts = {
   /** Both martingales after each seed, towards the threshold that decides. */
   martingale(section) {
     const { holds, fails, threshold } = section.paths;
+    const after = section.paths.after ?? d3.range(1, holds.length + 1); // of very many seeds some
+    const outcomes = new Map(section.seeds.map((seed, place) => [seed, OUTCOMES[section.outcomes[place]].word]));
     const path = (name, logs) =>
-      [0, ...logs].map((value, runs) => ({ name, runs, value, seed: section.seeds[runs - 1] }));
+      [0, ...after].map((runs, at) => ({ name, runs, value: at ? logs[at - 1] : 0, seed: runs - 1 }));
     const both = { HOLDS: path("HOLDS", holds), FAILS: path("FAILS", fails) };
     const style = { HOLDS: ["var(--holds-mark)", null], FAILS: ["var(--misses-mark)", "5,3"] };
     return {
       plot: {
         height: 260, marginLeft: 52, marginBottom: 40, marginRight: 16,
-        x: { domain: [0, Math.max(holds.length, 1)], label: "Seeds", ticks: Math.min(holds.length, 8), tickFormat: format.count },
+        x: { domain: [0, Math.max(after.at(-1), 1)], label: "Seeds", ticks: Math.min(after.at(-1), 8), tickFormat: format.count },
         y: {
           type: "symlog", constant: threshold, label: "Logarithm of the evidence ratio", grid: true,
           domain: [Math.min(-1, d3.min([...holds, ...fails])), Math.max(threshold * 1.3, d3.max([...holds, ...fails]))],
@@ -342,7 +344,7 @@ const charts = {
       numbers: {
         columns: ["Seeds", "Seed", "Outcome", "Log ratio for HOLDS", "Log ratio for FAILS"],
         rows: holds.map((value, place) => [
-          format.count(place + 1), String(section.seeds[place]), OUTCOMES[section.outcomes[place]].word,
+          format.count(after[place]), String(after[place] - 1), outcomes.get(after[place] - 1) ?? ABSENT,
           format.logarithm(value), format.logarithm(fails[place]),
         ]),
       },
