@@ -108,7 +108,7 @@ def perf(session: nox.Session) -> None:
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Inject faults, count what is lost: nothing; `-- --short` in CI, `--output` for the page."""
-    install(session, "-e", ".[train,search]", groups=("test", "faults"))
+    install(session, "-e", ".[train]", groups=("test", "faults"))
     session.run("pytest", "-n", "2", "-m", "faults")
     session.run("python", "tests/faults", *session.posargs)
 

@@ -8,38 +8,30 @@ required share of seeds reach. No correction for looking at many targets is due.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 
+from msgspec.structs import replace
+
 from bench.consistency import find_outlook
-from bench.records import Answer, Challenge, Run, Status
+from bench.evidence import find_holding
+from bench.records import Answer, Challenge
+from bench.run_table import RunTable
 
 STEPS = 10_000
 """Targets are multiples of one part in so many."""
 
 
-def find_highest_target(runs: Sequence[Run], challenge: Challenge) -> Fraction | None:
-    """Return the highest target at which runs in seed order HOLD, `None` if at no target.
+def find_highest_target(runs: RunTable, challenge: Challenge) -> Fraction:
+    """Return the highest target at which runs in seed order HOLD that HOLD at the challenge's.
 
-    Window, reliability and confidence are the challenge's; its own target plays no part.
+    It is the challenge's own where no step beyond it does.
     """
-    heights = [_height(run, challenge.window) for run in runs]
-    low, high = 0, STEPS  # HOLDS at every step up to `low`, at none beyond `high`
+    low, high = int(challenge.target * STEPS), STEPS  # HOLDS at `low`, at no step beyond `high`
     while low < high:
         step = (low + high + 1) // 2
+        holds = find_holding(runs, replace(challenge, target=Fraction(step, STEPS)))
         outlook = find_outlook(
-            [height >= step for height in heights],
-            reliability=challenge.reliability,
-            confidence=challenge.confidence,
+            holds.tolist(), reliability=challenge.reliability, confidence=challenge.confidence
         )
         low, high = (step, high) if outlook.answer is Answer.HOLDS else (low, step - 1)
-    return Fraction(low, STEPS) if low else None
-
-
-def _height(run: Run, window: int) -> int:
-    """Return the highest step at which a run holds, 0 if it diverged or ended too soon."""
-    if run.status is not Status.FINISHED or len(run.epochs) < window:
-        return 0
-    return min(
-        STEPS * epoch.validation_correct // epoch.validation_total for epoch in run.epochs[-window:]
-    )
+    return max(Fraction(low, STEPS), challenge.target)

@@ -8,7 +8,7 @@ from msgspec import Struct
 from bench.challenges import dataset_option
 from bench.consistency import Decision, decide
 from bench.evidence import Evidence, Selection, find_holding, find_reached
-from bench.figures import format_count
+from bench.figures import format_count, format_percent
 from bench.foreign import write_words
 from bench.iterations import Iteration
 from bench.records import (
@@ -18,6 +18,7 @@ from bench.records import (
     Conditions,
 )
 from bench.run_table import Flags, RunTable, tabulate
+from bench.targets import find_highest_target
 
 NAMED_SEEDS = 5
 """Missing seeds that a sentence names before it breaks off."""
@@ -83,6 +84,8 @@ def _judge_evidence(
         answer = reliable.answer if budget.answer is Answer.HOLDS else Answer.FAILS
         failures = _explain_failures(runs, holds, challenge)
         why = _explain(answer, budget, reliable, failures, evidence, selection)
+        if answer is Answer.HOLDS:
+            why += _explain_higher(runs, challenge)
     return Verdict(
         iteration=iteration.name,
         challenge=challenge,
@@ -168,6 +171,14 @@ def _explain_failures(runs: RunTable, holds: Flags, challenge: Challenge) -> str
             f"{tempting} reached the target, but not in each of the last {challenge.window} epochs"
         )
     return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _explain_higher(runs: RunTable, challenge: Challenge) -> str:
+    """Say up to which higher target the runs HOLD too, nothing where there is none."""
+    highest = find_highest_target(runs, challenge)
+    if highest == challenge.target:
+        return ""
+    return f"; HOLDS up to a target of {format_percent(highest)} too"
 
 
 def _explain_gap(evidence: Evidence) -> str:

@@ -32,10 +32,10 @@ def test_clean_seeds_hold_after_thirty_three() -> None:
     verdict = judge_runs(make_runs(range(33)))
 
     assert verdict.answer is Answer.HOLDS
-    assert verdict.why == "33 of 33 seeds hold; decided after 33"
+    assert verdict.why.startswith("33 of 33 seeds hold; decided after 33")
     later = judge_runs([*make_runs(range(33)), make_run(seed=33, final=LUCKY)])
     assert later.answer is Answer.HOLDS
-    assert later.why == "33 of 34 seeds hold; decided after 33"
+    assert later.why.startswith("33 of 34 seeds hold; decided after 33")
 
 
 def test_two_failing_seeds_of_two_fail() -> None:

@@ -54,8 +54,10 @@ def change_network(job: Workspace) -> str:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Workspace:
-    """Return a repository whose main branch has iteration 4 with 40 clean runs."""
+    """Return a repository whose main branch ends with iteration 4, with 40 clean runs."""
     job = make_workspace(tmp_path, make_runs(range(40)))
+    for later in job.folder.glob("models/iteration_[5-9].py"):
+        later.unlink()
     git(job.folder, "init", "--quiet", "--initial-branch=main")
     commit(job.folder, "base")
     return job

@@ -248,7 +248,8 @@ def test_between_two_looks_it_sleeps(
     assert captured.err.strip() == "bench: interrupted"
     assert slept == [7.0] * 4
     assert captured.out.splitlines() == [
-        "iteration_4: HOLDS: 33 of 33 seeds hold; decided after 33",
+        "iteration_4: HOLDS: 33 of 33 seeds hold; decided after 33; HOLDS up to a target of "
+        "99.42 % too",
         "iteration_4 seed 33: finished, does not hold, final epochs 99.45 % 99.42 % 99.39 %; "
         "HOLDS: 33 of 34 hold, decided after 33",
         "iteration_4 seed 1000000: finished, holds, final epochs 99.45 % 99.42 % 99.44 %; "
