@@ -289,7 +289,9 @@ def _find_starts(counts: Ints) -> Ints:
 
 def _spread(starts: Ints, counts: Ints) -> Ints:
     """Return the places start, start + 1, ... of each block, block after block."""
-    return np.repeat(starts - _find_starts(counts), counts) + np.arange(counts.sum())
+    places = np.repeat(starts - _find_starts(counts), counts)
+    places += np.arange(len(places))
+    return places
 
 
 def find_distinct(values: NDArray[Any]) -> list[int]:

@@ -26,6 +26,8 @@ from perf.stored import (
     RESULTS,
     Benchmark,
     Benchmarks,
+    ClusterCost,
+    ClusterTiming,
     Host,
     JudgeCosts,
     Judging,
@@ -370,6 +372,21 @@ MILLION = Million(
     append_milliseconds=2.0,
     append_in_unit_milliseconds=0.25,
 )
+CLUSTER = ClusterCost(
+    host=HOST,
+    ray="2.0",
+    workers=2,
+    iteration="iteration_4",
+    timings=tuple(
+        ClusterTiming(side=side, dataset="digits", runs=runs, epochs=epochs, seconds=seconds)
+        for side, runs, epochs, seconds in (
+            *(("pool", 4, 1, 10.0), ("pool", 44, 1, 50.0), ("pool", 6, 15, 200.0)),
+            *(("cluster", 4, 1, 11.0), ("cluster", 44, 1, 52.0), ("cluster", 6, 15, 210.0)),
+        )
+    ),
+)
+"""Forty more runs on two workers take a second longer by the cluster: 50 ms of a core each."""
+
 COSTS = Costs(
     unit=10, training=0.6, dispatch=0.0, append=0.0, append_alone=0.0, judging=0.0, page=0.0
 )
@@ -410,6 +427,7 @@ def plant_results(folder: Path) -> None:
         ),
     )
     write_result(folder / "million.json", MILLION)
+    write_result(folder / "cluster.json", CLUSTER)
     case = {"method": "grouped", "width": 8, "precision": "fp32", "steps": 50}
     rows = [
         {"case": case, "step_milliseconds": 1.5, "runs_a_minute": 1234.5, "failure": None},
@@ -458,6 +476,7 @@ def test_the_page_on_scaling_shows_what_is_stored(tmp_path: Path) -> None:
     assert "| `bench report`: render and write | 15.0 s | 20.0 s | 2,000 MiB | 30 s |" in text
     assert "1,000,000 runs, a ledger of 9.0 GB" in text
     assert "| 1,000,000 | 1,000 |" in text
+    assert "50 ms of the driver a block" in text
     assert "0.25 ms for a run to be on disk (2.00 ms one by one)" in text
     assert "Not measured yet" not in text
 

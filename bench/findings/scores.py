@@ -1,27 +1,17 @@
 """What one run scored, as exact fractions: no rounding lifts a figure to a target or below it.
 
-Inside, accuracies are integers over one total, which compare and add up at once and as exactly.
+`bench.findings.columns` has the same of many runs at once.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal
-
-from msgspec import Struct
 
 from bench.records import Challenge, EpochScore, Run, Status
 
 Measure = Literal["training", "validation"]
-
-
-class Counts(Struct, frozen=True, kw_only=True, gc=False):
-    """Images that were right in each of some epochs, as if all had been shown the same `total`."""
-
-    correct: tuple[int, ...]
-    total: int
 
 
 def has_window(run: Run, challenge: Challenge) -> bool:
@@ -34,64 +24,30 @@ def validation_accuracy(epoch: EpochScore) -> Fraction:
     return Fraction(epoch.validation_correct, epoch.validation_total)
 
 
-def count_validation(epochs: Sequence[EpochScore]) -> Counts:
-    """Return the validation images that are right in each epoch."""
-    return _count(
-        [epoch.validation_correct for epoch in epochs], [epoch.validation_total for epoch in epochs]
-    )
-
-
-def count_training(epochs: Sequence[EpochScore]) -> Counts:
-    """Return the training images that were right while each epoch trained on them."""
-    return _count(
-        [epoch.training_correct for epoch in epochs], [epoch.training_total for epoch in epochs]
-    )
-
-
-def _count(correct: Sequence[int], totals: Sequence[int]) -> Counts:
-    if len(set(totals)) == 1:
-        return Counts(correct=tuple(correct), total=totals[0])
-    common = math.lcm(*totals)
-    scaled = (n * (common // total) for n, total in zip(correct, totals, strict=True))
-    return Counts(correct=tuple(scaled), total=common)
-
-
-def count_window(run: Run, challenge: Challenge) -> Counts:
-    """Return the validation images that are right in each epoch of the final window."""
-    return count_validation(run.epochs[-challenge.window :])
-
-
 def mean_window_accuracy(run: Run, challenge: Challenge) -> Fraction:
     """Return the mean validation accuracy of the final window of a run that has one."""
-    window = count_window(run, challenge)
-    return Fraction(sum(window.correct), window.total * len(window.correct))
+    window = _list_window(run, challenge)
+    return sum(window, Fraction(0)) / len(window)
 
 
 def window_minimum(run: Run, challenge: Challenge) -> Fraction | None:
     """Return the lowest validation accuracy of the final window, `None` for a run without one."""
-    if not has_window(run, challenge):
-        return None
-    window = count_window(run, challenge)
-    return Fraction(min(window.correct), window.total)
+    return min(_list_window(run, challenge)) if has_window(run, challenge) else None
 
 
-def last_gap(run: Run) -> Fraction:
-    """Return training minus validation accuracy of the last epoch."""
-    last = run.epochs[-1]
-    return Fraction(last.training_correct, last.training_total) - validation_accuracy(last)
+def _list_window(run: Run, challenge: Challenge) -> list[Fraction]:
+    return [validation_accuracy(epoch) for epoch in run.epochs[-challenge.window :]]
 
 
-def best_accuracies(runs: Iterable[Run], measure: Measure) -> tuple[Fraction, ...]:
-    """Return the accuracy of the best epoch of every run that has an epoch."""
-    count = count_training if measure == "training" else count_validation
-    counted = (count(run.epochs) for run in runs if run.epochs)
-    return tuple(Fraction(max(counts.correct), counts.total) for counts in counted)
+def best_accuracies(runs: Iterable[Run]) -> tuple[Fraction, ...]:
+    """Return the validation accuracy of the best epoch of every run that has an epoch."""
+    return tuple(max(map(validation_accuracy, run.epochs)) for run in runs if run.epochs)
 
 
 def best_epoch(run: Run) -> int | None:
     """Return the first epoch, counted from 1, with the best validation accuracy of a run."""
-    correct = count_validation(run.epochs).correct
-    return correct.index(max(correct)) + 1 if correct else None
+    accuracies = [validation_accuracy(epoch) for epoch in run.epochs]
+    return accuracies.index(max(accuracies)) + 1 if accuracies else None
 
 
 def first_epoch_at(run: Run, accuracy: Fraction) -> int | None:
@@ -101,10 +57,3 @@ def first_epoch_at(run: Run, accuracy: Fraction) -> int | None:
         if epoch.validation_correct * whole >= part * epoch.validation_total:
             return number
     return None
-
-
-def slope(counts: Counts) -> Fraction:
-    """Return the least-squares slope of accuracy per epoch, of two epochs or more."""
-    n = len(counts.correct)
-    weighted = sum((2 * place - n + 1) * right for place, right in enumerate(counts.correct))
-    return Fraction(weighted * 6, counts.total * n * (n * n - 1))

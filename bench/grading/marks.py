@@ -157,7 +157,7 @@ def measure(verdict: Verdict, submission: Submission) -> Measured | None:
         return None
     claim = submission.claim
     runs = verdict.evidence.runs
-    best = best_accuracies(runs, "validation")
+    best = best_accuracies(runs)
     claimed = claim.accuracy if claim else None
     return Measured(
         seeds=len(runs),
@@ -179,7 +179,7 @@ def _measure_last(evidence: Evidence, challenge: Challenge) -> Interval | None:
 def _average_best(evidence: Evidence) -> Fraction | None:
     """Return the mean of the best epochs of those runs that have a last one."""
     finished = [run for run in evidence.runs if run.status is Status.FINISHED and run.epochs]
-    best = best_accuracies(finished, "validation")
+    best = best_accuracies(finished)
     return sum(best, Fraction(0)) / len(best) if best else None
 
 

@@ -74,7 +74,7 @@ def compose_page(
     by_name = {iteration.name: iteration for iteration in iterations}
     dataset = title_dataset(challenge)
     places = [_place(verdicts, place) for place in range(len(verdicts))]
-    most = _share_page(sum(verdict.evidence is not None for verdict in verdicts))
+    most = share_page([len(each.evidence.runs) for each in verdicts if each.evidence])
     found = [
         _describe(verdict, by_name[verdict.iteration], *place, most)
         for verdict, place in zip(verdicts, places, strict=True)
@@ -112,9 +112,12 @@ def _place(verdicts: Sequence[Verdict], place: int) -> tuple[str, bool]:
     return (f"{name}-{earlier + 1}", False) if earlier else (name, True)
 
 
-def _share_page(sections: int) -> int:
-    """Return how many runs each section shows one by one."""
-    return min(MOST_SHOWN, MOST_SHOWN_IN_ALL // max(sections, 1))
+def share_page(runs: Sequence[int]) -> int:
+    """Return how many runs at most a section shows one by one, of as many as each has."""
+    most = MOST_SHOWN
+    while most > 1 and sum(min(each, most) for each in runs) > MOST_SHOWN_IN_ALL:
+        most = most * 9 // 10
+    return most
 
 
 def _describe(

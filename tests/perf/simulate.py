@@ -15,13 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.figures import format_count, format_seconds
-from perf.stored import RESULTS, Million, read_result
+from perf.measure_cluster import find_overhead
+from perf.stored import RESULTS, ClusterCost, Million, read_result
 
 SEEDS_A_MINUTE = 100.0
 """Of one GPU, assumed: none has been measured."""
-DISPATCH = 0.05
-"""Seconds of the driver for a unit, assumed until a cluster has been measured."""
-
 RUNS = (1_000, 10_000, 100_000, 1_000_000)
 GPUS = (1, 10, 100, 1_000)
 BUSY = 0.9
@@ -151,10 +149,11 @@ def read_costs(results: Path, *, seeds_a_minute: float = SEEDS_A_MINUTE) -> Cost
         BenchError: one of them was not measured.
     """
     million = read_result(results / "million.json", Million)
+    cluster = read_result(results / "cluster.json", ClusterCost)
     return Costs(
         unit=million.unit,
         training=60.0 / seeds_a_minute,
-        dispatch=DISPATCH,
+        dispatch=max(find_overhead(cluster), 0.0),
         append=1e-3 * million.append_in_unit_milliseconds,
         append_alone=1e-3 * million.append_milliseconds,
         judging=million.cpu_seconds_of("judge") / million.runs,

@@ -330,8 +330,8 @@ def _list_phase(phase: Phase) -> tuple[str, ...]:
 
 def write_simulation(results: Path) -> str:
     """Return how campaigns on many GPUs go by the model, with the measured costs."""
-    if not (results / "million.json").exists():
-        return _not_measured("nox -s perf -- --million")
+    if not all((results / f"{name}.json").exists() for name in ("million", "cluster")):
+        return _not_measured("nox -s perf -- --million` and `nox -s perf -- --cluster")
     costs = read_costs(results)
     head, *rows = tabulate(costs)
     align = tuple("---" if name == "met first" else "---:" for name in head)

@@ -61,9 +61,7 @@ def test_columns_say_of_each_run_what_is_said_of_one(
     first = [first_epoch_at(run, target) or 0 for run in runs]
     assert first_epochs(table, target).tolist() == first
     best = best_counts(table, "validation")
-    assert [Fraction(n, best.total) for n in best.correct.tolist()] == list(
-        best_accuracies(runs, "validation")
-    )
+    assert [Fraction(n, best.total) for n in best.correct.tolist()] == list(best_accuracies(runs))
     windows = average_windows(table, MNIST)
     means = [mean_window_accuracy(run, MNIST) for run in scored]
     assert windows.floats().tolist() == [float(each) for each in means]

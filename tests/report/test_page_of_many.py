@@ -18,6 +18,7 @@ from bench.challenges import MNIST
 from bench.evidence import run_holds, select_evidence
 from bench.records import Mistake, Run
 from bench.report.page import render_page
+from bench.report.view import share_page
 from bench.verdict import judge_all
 
 RUNS = 3_000
@@ -136,3 +137,20 @@ def test_it_says_which_runs_are_shown_and_where_all_are(
     assert f"downloaded are {told}" in html
     assert "<code>bench export</code> writes each" in html
     assert "<h3>Every run</h3>" not in html
+
+
+@pytest.mark.parametrize(
+    ("runs", "most"),
+    [
+        ([], 1_000),
+        ([1_000] * 8, 1_000),
+        ([1_000] + [10] * 100, 1_000),
+        ([1_000_000], 1_000),
+        ([1_000] * 9, 810),
+        ([5] * 9_000, 1),
+    ],
+)
+def test_sections_share_the_page(runs: list[int], most: int) -> None:
+    """No section is cut while all fit; then the large ones are, and each shows one run at least."""
+    assert share_page(runs) == most
+    assert sum(min(each, most) for each in runs) <= max(8_000, len(runs))
