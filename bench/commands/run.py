@@ -165,11 +165,12 @@ def run(
     budget = parse_duration(time_budget) if time_budget is not None else None
     folder = find_ledger(ledger)
     challenge, fallback = choose_challenge(dataset)
-    if cluster is not None:
+    if cluster is None:
+        start_early()
+    else:
         check_address(cluster, engine)
     options = Options(device=device, engine=engine, block=block, workers=workers, cluster=cluster)
 
-    start_early()
     from bench import session as sessions  # torch is imported here, once the options are checked
 
     with console.status("preparing the engines (networks are compiled once)"):

@@ -68,6 +68,22 @@ def test_an_address_that_is_no_cluster_is_one_line(tmp_path: Path) -> None:
     assert f"--cluster 127.0.0.1:{port}: no Ray cluster answers there" in line
 
 
+def test_a_machine_that_is_a_node_of_no_cluster_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`auto` looks where Ray writes down the cluster that was started last, which may be gone."""
+    pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert "this machine is a node of no cluster" in run_cluster(tmp_path, "auto")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gone = f"127.0.0.1:{server.getsockname()[1]}"
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text(gone)
+    assert f"--cluster {gone}: nobody answers there" in run_cluster(tmp_path, "auto")
+
+
 @pytest.mark.parametrize("address", ["somewhere", "ray://127.0.0.1:10001", "host:port"])
 def test_what_is_no_address_is_said(tmp_path: Path, address: str) -> None:
     """Ray's client addresses too: their driver is elsewhere than its ledger."""

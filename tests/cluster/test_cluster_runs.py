@@ -141,6 +141,8 @@ class Net(nn.Module):
         return self.scores(images.flatten(1))
 """
 
+FREEZES = KILLER.replace("os.kill(os.getpid(), 9)", "os.read(os.pipe()[0], 1)")
+
 BESIDE = """
 from torch import nn
 
@@ -179,6 +181,25 @@ def test_a_unit_that_kills_its_worker_is_given_up_and_the_rest_goes_on(
     lines = stable_lines(tmp_path / "there", file.stem)
     assert len(lines) == 2
     assert lines == stable_lines(tmp_path / "here", file.stem)
+
+
+@pytest.mark.faults
+def test_a_unit_of_which_nothing_is_heard_is_given_up(tmp_path: Path, cluster: Any) -> None:
+    """Its worker is killed after 20 seconds, and the one core trains what comes next."""
+    (tmp_path / "freezes.py").write_text(FREEZES)
+    driver = Path(__file__).with_name("patient_driver.py")
+    arguments = [cluster.address, str(tmp_path / "ledger"), "20"]
+    names = [f"{tmp_path / 'freezes.py'}:Net", "iteration_1"]
+    done = subprocess.run(
+        [sys.executable, str(driver), *arguments, *names],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    given_up, frozen, trained = done.stdout.splitlines()
+    assert "freezes-Net: no epoch was finished within 20 s" in given_up
+    assert frozen.endswith("freezes-Net: 0 done")
+    assert trained == "iteration_1: 1 done"
 
 
 @pytest.mark.faults

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 from importlib.util import find_spec
+from pathlib import Path
 
 from bench.errors import ClusterError, EngineError
 
@@ -39,8 +41,29 @@ def check_address(address: str, engine: str) -> None:
         raise ClusterError(
             f"--cluster {address}: Ray is not installed; pip install 'drilldown[cluster]'"
         )
-    if address not in (LOCAL, AUTO):
-        _knock(address)
+    if address != LOCAL:
+        _knock(resolve(address))
+
+
+def resolve(address: str) -> str:
+    """Return for `auto` the address of the cluster that this machine is a node of.
+
+    Raises:
+        ClusterError: it is a node of none.
+    """
+    if address != AUTO:
+        return address
+    named = os.environ.get("RAY_ADDRESS", "")
+    if ":" in named and "/" not in named:
+        return named
+    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
+    try:
+        return (folder / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ClusterError(
+            "--cluster auto: this machine is a node of no cluster; run `ray start` on it, or name "
+            "an address"
+        ) from error
 
 
 def _is_installed() -> bool:
@@ -87,7 +110,7 @@ def is_closed_to_others(address: str) -> bool:
 
     Ray takes a loopback address for that of the machine in its network, unless it is told not to.
     """
-    if address in (LOCAL, AUTO):
+    if address == LOCAL:
         return False
     host, port = _split(address)
     if host not in _LOOPBACK:

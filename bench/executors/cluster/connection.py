@@ -12,7 +12,7 @@ from typing import Any
 
 import bench
 from bench.errors import ClusterError
-from bench.executors.cluster.addresses import LOCAL, is_closed_to_others
+from bench.executors.cluster.addresses import LOCAL, is_closed_to_others, resolve
 from bench.interruption import SIGNALS
 from bench.iterations import MODELS
 from bench.training.devices import count_cores
@@ -31,6 +31,7 @@ def connect(address: str) -> Iterator[None]:
         ClusterError: there is no cluster, or one of another release of Ray or Python.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = resolve(address)
     if is_closed_to_others(address):
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # a cluster of this machine alone
     import ray
