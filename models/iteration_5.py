@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.recipe import EMA, SGD, Affine, Narrative, OneCycle, Recipe
+from models.recipe import EMA, SGD, Affine, Narrative, OneCycle, Recipe, Statement
 from models.tower import Tower
 
 NARRATIVE = Narrative(
@@ -11,6 +11,11 @@ NARRATIVE = Narrative(
         "Hold 99.4 % in at most the 7,924 parameters of iterations 2 to 4.",
         "Spend them on a fourth convolution after the pooling instead of on width.",
         "Steady the final epochs: a rate that falls to nothing, averaged weights.",
+    ),
+    analysis=(
+        Statement(text="Consistent in the final epochs.", says="is consistent"),
+        Statement(text="99.5 % is within reach of most seeds.", says="could reach 0.1 points more"),
+        "What a position of the last map sees matters more than the number of its channels.",
     ),
 )
 
