@@ -31,7 +31,7 @@ from bench.executors.cluster.machines import (
     explain_difference,
 )
 from bench.executors.cluster.reports import Mailbox, Sender, open_letters
-from bench.executors.cluster.worker import Finding, Inquiry, look
+from bench.executors.cluster.worker import Finding, Inquiry, find_place, look
 from bench.executors.inspection import Inspection
 from bench.foreign import change_epochs, find_iterations
 from bench.iterations import Iteration, list_iterations, read_iteration
@@ -194,6 +194,15 @@ def test_a_node_says_when_its_code_or_its_fingerprint_is_another() -> None:
         ask(other, digest_code()).mismatch
     )
     assert "imports other code of bench" in str(ask(iteration, "0" * 64).mismatch)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "visible", "place"),
+    [("2", None, 2), ("3", "2,3", 1), ("GPU-b", "GPU-a,GPU-b", 1), ("0", "", 0)],
+)
+def test_a_gpu_is_found_where_torch_counts_it(gpu: str, visible: str | None, place: int) -> None:
+    """Ray names GPUs as CUDA_VISIBLE_DEVICES does where that is set, as in a Slurm allocation."""
+    assert find_place(gpu, visible) == place
 
 
 class Line:

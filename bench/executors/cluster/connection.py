@@ -81,7 +81,11 @@ def _start(address: str) -> None:
         # workers of this machine import from where this is first: not from the user's folder
         with chdir(ours.parent):
             ray.init(
-                runtime_env={"py_modules": [str(ours), str(MODELS)]},
+                runtime_env={
+                    "py_modules": [str(ours), str(MODELS)],
+                    # a process that is kept may get another GPU: it has to see them all
+                    "env_vars": {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"},
+                },
                 log_to_driver=False,
                 logging_level=logging.CRITICAL,
                 **settings,

@@ -65,7 +65,8 @@ class ClusterPool:
             iterations={each.name: pack_iteration(each) for each in iterations},
         )
         self._luggage = [ray.put(luggage)]
-        self._task = ray.remote(max_retries=0)(train)
+        # a process is kept for more units, on a GPU too, where Ray would end it
+        self._task = ray.remote(max_retries=0, max_calls=0)(train)
         self._mailbox = _open_mailbox()
         self._letters = self._mailbox.take.remote()
         self._units: dict[Any, Unit] = {}

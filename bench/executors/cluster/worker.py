@@ -34,7 +34,7 @@ from bench.records import Challenge, Conditions, Run, Shape
 from bench.training.allocator import keep_freed_memory
 from bench.training.devices import choose_device, describe_conditions, describe_machine
 from bench.training.engines import choose_engine
-from bench.training.runs import Trainer, Unit, build_network
+from bench.training.runs import Trainer, Unit, build_network, release_memory
 
 
 class Inquiry(Struct, frozen=True, kw_only=True):
@@ -94,7 +94,7 @@ def look(inquiry: Inquiry) -> Finding:
     try:
         check_code(inquiry.code)
         with tempfile.TemporaryDirectory(prefix="bench-look-") as folder:
-            return _look(inquiry, choose_device(inquiry.device), Path(folder))
+            return _look(inquiry, find_device(inquiry.device), Path(folder))
     except ClusterError as error:
         return Finding(mismatch=str(error))
     except BenchError as error:
@@ -156,6 +156,24 @@ def train(unit: Unit, luggage: list[Any], mailbox: Any) -> Returned:
         return Returned(node=node, given_up=explain_failure(unit, error))
 
 
+def find_device(kind: str) -> torch.device:
+    """Return the device that Ray has given to this task.
+
+    Raises:
+        DeviceError: a GPU is wanted, and torch sees none.
+    """
+    device = choose_device(kind)
+    given = ray.get_gpu_ids() if device.type == "cuda" else []
+    if not given:
+        return device
+    return torch.device("cuda", find_place(str(given[0]), os.environ.get("CUDA_VISIBLE_DEVICES")))
+
+
+def find_place(gpu: str, visible: str | None) -> int:
+    """Return where torch counts a GPU by Ray's name for it, a number or a UUID."""
+    return visible.split(",").index(gpu) if visible else int(gpu)
+
+
 class _Seat:
     """What a worker process holds between units."""
 
@@ -172,23 +190,37 @@ class _Seat:
         go_quiet()
         keep_freed_memory()
         torch.set_num_threads(1)
-        try:
-            self._device = choose_device(luggage.device)
-            dataset = unpack_dataset(luggage.dataset)
-        except BenchError as error:
-            raise ClusterError(str(error)) from error
-        self._machine = describe_machine(self._device)
+        self._dataset = unpack_dataset(luggage.dataset)
         self._sender = Sender(mailbox)
-        trainer = Trainer(luggage.challenge, None, self._device, dataset=dataset)
-        self._worker = Worker(trainer, self._sender, 1)
         self._settled: dict[str, Iteration] = {}
+        self._take(find_device(luggage.device))
 
     @classmethod
     def find(cls, luggage: list[Any], mailbox: Any) -> _Seat:
-        """Return that of this process."""
-        if cls._only is None:
-            cls._only = cls(ray.get(luggage[0]), mailbox)
-        return cls._only
+        """Return that of this process, on the device that its task was given.
+
+        Raises:
+            ClusterError: this node has other code, other images, or no such device.
+        """
+        try:
+            if cls._only is None:
+                cls._only = cls(ray.get(luggage[0]), mailbox)
+            seat = cls._only
+            device = find_device(seat._luggage.device)
+        except BenchError as error:
+            raise ClusterError(str(error)) from error
+        if device != seat._device:
+            seat._take(device)
+        return seat
+
+    def _take(self, device: torch.device) -> None:
+        """Train on a device from now on, and leave nothing on the one before."""
+        release_memory()
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        self._device, self._machine = device, describe_machine(device)
+        trainer = Trainer(self._luggage.challenge, None, device, dataset=self._dataset)
+        self._worker = Worker(trainer, self._sender, 1)
 
     def train(self, unit: Unit) -> list[Run]:
         self._sender.put(Started(iteration=unit.iteration.name, seeds=unit.seeds))
