@@ -1,9 +1,9 @@
 """The highest target at which an iteration's runs HOLD, in steps of 0.01 points.
 
-The answers at all targets are wrong together at most as often as one of them alone: a run that
-holds at a target holds at every lower one, so no martingale for HOLDS is below that of a higher
-target, and a HOLDS that is wrong at any target implies one at the lowest target that fewer than the
-required share of seeds reach. No correction for looking at many targets is due.
+HOLDS is wrong at any of the targets at most as often as at one alone: a run that holds at a target
+holds at every lower one, so no martingale for HOLDS is below that of a higher target, and a HOLDS
+that is wrong at any target implies one at the lowest target that fewer than the required share of
+seeds reach. No correction for looking at many targets is due.
 """
 
 from __future__ import annotations

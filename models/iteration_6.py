@@ -11,7 +11,7 @@ NARRATIVE = Narrative(
     analysis=(
         Statement(text="Consistent in the final epochs.", says="is consistent"),
         Statement(text="Light enough, by a little.", says="is light enough"),
-        "No seed comes near to 99.4 %: there is room for fewer parameters, or for a higher target.",
+        "No seed falls near 99.4 %: there is room for fewer parameters, or for a higher target.",
     ),
 )
 
