@@ -161,7 +161,7 @@ def train_campaign(
         first = campaign.next_block(sharing.claim)
         if first is None and not campaign.awaits_others:
             return outcome
-        pool = _start_pool(session)
+        pool = _start_pool(session, campaign)
         training = _Training(session, campaign, progress, interruption, sharing, outcome)
         try:
             if first is not None:
@@ -178,7 +178,7 @@ def train_campaign(
     return outcome
 
 
-def _start_pool(session: Session) -> Pool:
+def _start_pool(session: Session, campaign: Campaign) -> Pool:
     if session.machines is not None:
         from bench.executors.cluster.pool import ClusterPool  # with Ray
 
@@ -188,6 +188,7 @@ def _start_pool(session: Session) -> Pool:
             dataset=session.dataset,
             iterations=session.iterations,
             patience_seconds=session.patience_seconds,
+            out_of_time=lambda: campaign.out_of_time,
         )
     return WorkerPool(
         challenge=session.challenge,
@@ -318,6 +319,8 @@ class _Training:
     def is_over(self, pool: Pool) -> bool:
         if self.interruption.requested or self.outcome.refusal:
             return True
+        if self.campaign.out_of_time:
+            return not pool.in_flight
         return not (pool.in_flight or self.campaign.awaits_others)
 
     def note(self, collected: Collected) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,15 @@ pytest.importorskip("ray")
 
 import torch
 from builders import COST, make_iteration
+from ray import exceptions
 
 from bench.challenges import DIGITS
-from bench.executors.cluster import worker
+from bench.datasets import load_embedded_digits
+from bench.executors.cluster import machines, pool, worker
 from bench.executors.cluster.luggage import PackedIteration
+from bench.executors.cluster.machines import Machines, Node
+from bench.executors.cluster.pool import ClusterPool
+from bench.executors.cluster.worker import Finding, Started
 from bench.records import Machine
 from bench.training.devices import describe_conditions, describe_machine
 from bench.training.runs import Unit
@@ -96,3 +102,105 @@ def test_what_training_raises_is_the_units_fault(seat: Any) -> None:
     assert back.unlike is None
     assert back.given_up is not None
     assert back.given_up.hopeless
+
+
+class FakeRay:
+    """What the pool asks of Ray: tasks end as `results` says by their number."""
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[Unit, dict[str, Any]]] = []
+        self.results: dict[int, object] = {}
+        self.cancelled: list[int] = []
+        self.letters: list[bytes] = []
+
+    def remote(self, *classes: object, **_: object) -> Any:
+        if not classes:
+            return lambda _: SimpleNamespace(options=self._prepare)
+        take = SimpleNamespace(remote=lambda: "letters")
+        return SimpleNamespace(
+            options=lambda **_: SimpleNamespace(remote=lambda: SimpleNamespace(take=take))
+        )
+
+    def _prepare(self, **options: Any) -> Any:
+        def submit(unit: Unit, *_: object) -> int:
+            self.tasks.append((unit, options))
+            return len(self.tasks) - 1
+
+        return SimpleNamespace(remote=submit)
+
+    def tell(self, *reports: object) -> None:
+        self.letters.append(pickle.dumps(reports))
+
+    def put(self, _: object) -> str:
+        return "luggage"
+
+    def wait(self, references: list[Any], **_: object) -> tuple[list[Any], list[Any]]:
+        done = [each for each in references if each in self.results or each == "letters"]
+        return done, [each for each in references if each not in done]
+
+    def get(self, reference: Any) -> object:
+        if reference == "letters":
+            letters, self.letters = self.letters, []
+            return letters
+        if isinstance(result := self.results[reference], Exception):
+            raise result
+        return result
+
+    def cancel(self, reference: int, *, force: bool) -> None:
+        assert force
+        self.cancelled.append(reference)
+
+    def get_runtime_context(self) -> Any:
+        return SimpleNamespace(get_node_id=lambda: "0" * 56)
+
+
+class Bench:
+    """A pool on nodes of four cores, `a` and `b`, without a Ray below it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ray, self.out_of_time = FakeRay(), False
+        self.nodes = [Node(identity=name, name=name, cores=4, gpus=0) for name in "ab"]
+        monkeypatch.setattr(pool, "ray", self.ray)
+        monkeypatch.setattr(pool, "digest_code", lambda: "code")
+        monkeypatch.setattr(machines, "list_nodes", lambda: tuple(self.nodes))
+        monkeypatch.setattr(machines, "REFRESH_SECONDS", -1.0)
+        answer = machines.Answer(node=self.nodes[0], finding=Finding())
+        self.pool = ClusterPool(
+            Machines([answer], kind="cpu", most=None),
+            challenge=DIGITS,
+            dataset=load_embedded_digits(),
+            iterations=[],
+            patience_seconds=60,
+            out_of_time=lambda: self.out_of_time,
+        )
+
+    def collect(self) -> Any:
+        return self.pool.collect(timeout_seconds=0)
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(monkeypatch)
+
+
+def test_out_of_time_what_no_worker_has_begun_is_taken_back(bench: Bench) -> None:
+    """It is not given up; what is being trained is waited for, though no node takes part."""
+    bench.pool.submit(make_unit(0))
+    bench.pool.submit(make_unit(1))
+    bench.ray.tell(Started(iteration="model", seeds=(0,)))
+    assert bench.collect().given_up == ()
+    assert bench.pool.in_flight == 2
+    bench.out_of_time, bench.nodes = True, []
+    assert bench.collect().given_up == ()
+    assert (bench.pool.in_flight, bench.ray.cancelled) == (1, [1])
+
+
+def test_out_of_time_a_unit_that_lost_its_node_is_taken_back(bench: Bench) -> None:
+    """It would wait for another node for ever."""
+    bench.pool.submit(make_unit(0))
+    bench.ray.tell(Started(iteration="model", seeds=(0,)))
+    bench.collect()
+    bench.out_of_time, bench.nodes = True, []
+    bench.ray.results[0] = exceptions.NodeDiedError("node died")
+    assert bench.collect().given_up == ()
+    assert bench.pool.in_flight == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -44,7 +44,8 @@ class ClusterPool:
     A unit whose worker dies starts again elsewhere, and is given up the third time. It has a
     process of its own, so that no neighbour of it is suspected, and it need not be tried alone. One
     that loses its node has done nothing: it starts again. With `patience_seconds`, a unit of which
-    no epoch is reported for so long is given up, and its worker is killed.
+    no epoch is reported for so long is given up, and its worker is killed. Once it is
+    `out_of_time`, units that no worker has begun are taken back, and nothing waits for a node.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class ClusterPool:
         dataset: Dataset,
         iterations: Iterable[Iteration],
         patience_seconds: float | None = None,
+        out_of_time: Callable[[], bool] = lambda: False,
     ) -> None:
         self._machines, self._patience = machines, patience_seconds
+        self._out_of_time = out_of_time
         luggage = Luggage(
             code=digest_code(),
             device=machines.kind,
@@ -108,6 +111,8 @@ class ClusterPool:
             epochs = self._read_letters()
             self._take_finished()
             self._give_up_silent()
+            if self._out_of_time():
+                self._take_back_waiting()
             self._watch_nodes()
         collected = Collected(
             runs=tuple(self._runs),
@@ -207,6 +212,15 @@ class ClusterPool:
                     "for ever, or be too slow"
                 )
                 self._given_up.append(give_up(unit, reason, hopeless=True))
+
+    def _take_back_waiting(self) -> None:
+        for reference, unit in list(self._units.items()):
+            keys = _list_keys(unit)
+            if all(self._heard[key] is None for key in keys):
+                ray.cancel(reference, force=True)
+                del self._units[reference]
+                for key in keys:
+                    del self._heard[key]
 
     def _watch_nodes(self) -> None:
         """Say once when there is no node left."""
