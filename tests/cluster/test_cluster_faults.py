@@ -21,7 +21,7 @@ from bench.executors.cluster import machines, pool, worker
 from bench.executors.cluster.luggage import PackedIteration
 from bench.executors.cluster.machines import Machines, Node
 from bench.executors.cluster.pool import ClusterPool
-from bench.executors.cluster.worker import Finding, Started
+from bench.executors.cluster.worker import Finding, Returned, Started
 from bench.records import Machine
 from bench.training.devices import describe_conditions, describe_machine
 from bench.training.runs import Unit
@@ -159,7 +159,7 @@ class Bench:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ray, self.out_of_time = FakeRay(), False
-        self.nodes = [Node(identity=name, name=name, cores=4, gpus=0) for name in "ab"]
+        self.nodes = [Node(identity=56 * name, name=name, cores=4, gpus=0) for name in "ab"]
         monkeypatch.setattr(pool, "ray", self.ray)
         monkeypatch.setattr(pool, "digest_code", lambda: "code")
         monkeypatch.setattr(machines, "list_nodes", lambda: tuple(self.nodes))
@@ -203,4 +203,44 @@ def test_out_of_time_a_unit_that_lost_its_node_is_taken_back(bench: Bench) -> No
     bench.out_of_time, bench.nodes = True, []
     bench.ray.results[0] = exceptions.NodeDiedError("node died")
     assert bench.collect().given_up == ()
+    assert bench.pool.in_flight == 0
+
+
+def test_the_last_attempt_has_a_node_alone(bench: Bench) -> None:
+    """Others go past it; where it ends well, its neighbours were to blame."""
+    bench.pool.submit(make_unit(0))
+    for attempt in range(2):
+        bench.ray.results[attempt] = exceptions.OutOfMemoryError("the node is low on memory")
+        assert bench.collect().given_up == ()
+    _, options = bench.ray.tasks[2]
+    assert options["num_cpus"] == 4
+    place = options["scheduling_strategy"]
+    assert (place.node_id, place.soft) == (56 * "a", False)
+
+    for seed in range(1, 5):
+        assert bench.pool.has_room
+        bench.pool.submit(make_unit(seed))
+        _, options = bench.ray.tasks[-1]
+        place = options["scheduling_strategy"]
+        assert (options["num_cpus"], place.node_id, place.soft) == (1, 56 * "b", True)
+    assert not bench.pool.has_room
+
+    bench.ray.results[2] = Returned(node="a")
+    assert bench.collect().given_up == ()
+    assert bench.pool.in_flight == 4
+    bench.pool.submit(make_unit(5))
+    assert bench.ray.tasks[-1][1] == {"num_cpus": 1, "num_gpus": 0}
+
+
+def test_a_unit_that_dies_alone_is_given_up(bench: Bench) -> None:
+    """The third time; the node is for all again."""
+    bench.nodes.pop()
+    bench.pool.submit(make_unit(0))
+    for attempt in range(3):
+        bench.ray.results[attempt] = exceptions.WorkerCrashedError()
+        failures = bench.collect().given_up
+        assert bench.pool.has_room == (attempt != 1)
+    assert [failure.reason for failure in failures] == [
+        "took its worker down 3 times (out of memory?)"
+    ]
     assert bench.pool.in_flight == 0

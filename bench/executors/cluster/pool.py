@@ -16,7 +16,7 @@ from bench.datasets import Dataset
 from bench.errors import ClusterError
 from bench.executors.cluster.connection import reaching_cluster
 from bench.executors.cluster.luggage import digest_code, pack_dataset, pack_iteration
-from bench.executors.cluster.machines import Machines
+from bench.executors.cluster.machines import Machines, Node
 from bench.executors.cluster.reports import Mailbox, open_letters
 from bench.executors.cluster.worker import Luggage, Returned, Started, train
 from bench.executors.processes import ATTEMPTS, Collected, EpochDone, GivenUp, give_up
@@ -41,8 +41,8 @@ _NODE_FAULTS = (
 class ClusterPool:
     """Trains units on the nodes of a cluster, as many at a time as there is room for.
 
-    A unit whose worker dies starts again elsewhere, and is given up the third time. It has a
-    process of its own, so that no neighbour of it is suspected, and it need not be tried alone. One
+    A unit whose worker dies starts again, and is given up the third time. For its last attempt it
+    has a node alone: what took its worker down may be what its neighbours take of the memory. One
     that loses its node has done nothing: it starts again. With `patience_seconds`, a unit of which
     no epoch is reported for so long is given up, and its worker is killed. Once it is
     `out_of_time`, units that no worker has begun are taken back, and nothing waits for a node.
@@ -75,6 +75,8 @@ class ClusterPool:
         self._units: dict[Any, Unit] = {}
         self._heard: dict[tuple[str, int], float | None] = {}
         """When a seed of a unit in flight was last heard of, `None` before its worker began."""
+        self._alone: dict[Any, Node] = {}
+        """The node that a unit in flight is to have alone."""
         self._deaths: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._nodes_lost: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._runs: list[Run] = []
@@ -94,9 +96,13 @@ class ClusterPool:
 
     def submit(self, unit: Unit) -> None:
         """Hand a unit to the cluster, which finds a node for it."""
-        options = self._machines.describe_resources()
+        last = self._deaths[unit.iteration.name, unit.seeds] == ATTEMPTS - 1
+        node = self._machines.reserve() if last else None
+        options = self._machines.describe_resources(alone=node)
         reference = self._task.options(**options).remote(unit, self._luggage, self._mailbox)
         self._units[reference] = unit
+        if node is not None:
+            self._alone[reference] = node
         self._heard.update(dict.fromkeys(_list_keys(unit)))
 
     def collect(self, *, timeout_seconds: float) -> Collected:
@@ -138,15 +144,21 @@ class ClusterPool:
         references = list(self._units)
         done, _ = ray.wait(references, num_returns=len(references), timeout=0)
         for reference in done:
-            unit = self._units.pop(reference)
-            for key in _list_keys(unit):
-                self._heard.pop(key, None)
+            unit = self._forget(reference)
             try:
                 self._settle(unit, ray.get(reference))
             except _NODE_FAULTS as error:
                 self._lose_node(unit, error)
             except exceptions.RayError as error:
                 self._lose_worker(unit, error)
+
+    def _forget(self, reference: Any) -> Unit:
+        unit = self._units.pop(reference)
+        for key in _list_keys(unit):
+            self._heard.pop(key, None)
+        if (node := self._alone.pop(reference, None)) is not None:
+            self._machines.release(node)
+        return unit
 
     def _settle(self, unit: Unit, back: Returned) -> None:
         self._runs += back.runs
@@ -206,7 +218,7 @@ class ClusterPool:
             heard = [self._heard[key] for key in _list_keys(unit)]
             if all(moment is not None and moment < earliest for moment in heard):
                 ray.cancel(reference, force=True)
-                del self._units[reference]
+                self._forget(reference)
                 reason = (
                     f"no epoch was finished within {format_seconds(self._patience)}; it may loop "
                     "for ever, or be too slow"
@@ -215,12 +227,9 @@ class ClusterPool:
 
     def _take_back_waiting(self) -> None:
         for reference, unit in list(self._units.items()):
-            keys = _list_keys(unit)
-            if all(self._heard[key] is None for key in keys):
+            if all(self._heard[key] is None for key in _list_keys(unit)):
                 ray.cancel(reference, force=True)
-                del self._units[reference]
-                for key in keys:
-                    del self._heard[key]
+                self._forget(reference)
 
     def _watch_nodes(self) -> None:
         """Say once when there is no node left."""
