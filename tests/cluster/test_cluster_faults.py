@@ -244,3 +244,34 @@ def test_a_unit_that_dies_alone_is_given_up(bench: Bench) -> None:
         "took its worker down 3 times (out of memory?)"
     ]
     assert bench.pool.in_flight == 0
+
+
+def test_a_node_that_cannot_set_up_the_code_is_found_and_left_out(bench: Bench) -> None:
+    """Ray does not say which: units go to one after the other, and none is given up."""
+    error = exceptions.RuntimeEnvSetupError("no space left")
+    bench.pool.submit(make_unit(0))
+    bench.ray.results[0] = error
+    assert bench.collect().notes == ()
+    bench.ray.results[1] = error
+    (note,) = bench.collect().notes
+    assert note == "node b is left out: Failed to set up runtime environment. no space left"
+    places = [options["scheduling_strategy"] for _, options in bench.ray.tasks[1:]]
+    assert [place.node_id for place in places] == [56 * "b", 56 * "a"]
+    assert not any(place.soft for place in places)
+    bench.ray.results[2] = Returned(node=56 * "a")
+    assert bench.collect().given_up == ()
+    assert bench.pool._machines.count_slots() == 4
+
+
+def test_no_unit_is_given_up_for_code_that_is_not_set_up(bench: Bench) -> None:
+    """Though no node is left: one may join."""
+    bench.pool.submit(make_unit(0))
+    notes: list[str] = []
+    for attempt in range(12):
+        bench.ray.results[attempt] = exceptions.RuntimeEnvSetupError("no space left")
+        collected = bench.collect()
+        assert collected.given_up == ()
+        notes += collected.notes
+    assert [note.split(":")[0] for note in notes] == [
+        "node b is left out", "node a is left out", "no node is left",
+    ]  # fmt: skip

@@ -123,11 +123,16 @@ class Machines:
         names = {node.identity: node.name for node in list_nodes()}
         name = names.get(identity, identity[:8])
         self._left_out[identity] = name
+        self.look_again()
         return f"node {name} is left out: {reason}"
 
     def knows_out(self, identity: str) -> bool:
         """Say whether a node is left out."""
         return identity in self._left_out
+
+    def look_again(self) -> None:
+        """Ask the cluster for its nodes at the next look."""
+        self._asked = float("-inf")
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -160,19 +165,26 @@ class Machines:
             self._reserved[node.identity] += 1
         return node
 
+    def pick(self) -> Node | None:
+        """Return one node after the other; `None` where there is no node."""
+        self._turn += 1
+        return self.nodes[self._turn % len(self.nodes)] if self.nodes else None
+
     def release(self, node: Node) -> None:
         """Keep a node no longer."""
         self._reserved[node.identity] -= 1
 
-    def describe_resources(self, alone: Node | None = None) -> dict[str, Any]:
+    def describe_resources(self, node: Node | None = None, *, alone: bool) -> dict[str, Any]:
         """Return what a unit needs and where it may go, as options of a Ray task.
 
-        One that is to be `alone` on a node needs all its cores; others go past such a node.
+        With a `node`, only there; one that is to be `alone` needs all its cores, and those that may
+        go anywhere go past it.
         """
         needs: dict[str, Any] = {"num_cpus": 1, "num_gpus": int(self.kind == "cuda")}
-        if alone is not None:
-            place = NodeAffinitySchedulingStrategy(alone.identity, soft=False)
-            return needs | {"num_cpus": alone.cores, "scheduling_strategy": place}
+        if node is not None:
+            place = NodeAffinitySchedulingStrategy(node.identity, soft=False)
+            cores = node.cores if alone else 1
+            return needs | {"num_cpus": cores, "scheduling_strategy": place}
         if places := self._list_places():
             self._turn += 1
             # no label would do: it would bar the unit from the node for good

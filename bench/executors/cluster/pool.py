@@ -33,7 +33,6 @@ _NODE_FAULTS = (
     exceptions.LocalRayletDiedError,
     exceptions.ObjectLostError,
     exceptions.TaskUnschedulableError,
-    exceptions.RuntimeEnvSetupError,
 )
 """What is no unit's fault: it starts again from its seeds."""
 
@@ -43,9 +42,11 @@ class ClusterPool:
 
     A unit whose worker dies starts again, and is given up the third time. For its last attempt it
     has a node alone: what took its worker down may be what its neighbours take of the memory. One
-    that loses its node has done nothing: it starts again. With `patience_seconds`, a unit of which
-    no epoch is reported for so long is given up, and its worker is killed. Once it is
-    `out_of_time`, units that no worker has begun are taken back, and nothing waits for a node.
+    that loses its node has done nothing: it starts again. Where a node cannot set up the code, Ray
+    does not say which: the unit is sent to one after the other, and that which fails is left out.
+    With `patience_seconds`, a unit of which no epoch is reported for so long is given up, and its
+    worker is killed. Once it is `out_of_time`, units that no worker has begun are taken back, and
+    nothing waits for a node.
     """
 
     def __init__(
@@ -75,8 +76,12 @@ class ClusterPool:
         self._units: dict[Any, Unit] = {}
         self._heard: dict[tuple[str, int], float | None] = {}
         """When a seed of a unit in flight was last heard of, `None` before its worker began."""
-        self._alone: dict[Any, Node] = {}
-        """The node that a unit in flight is to have alone."""
+        self._sent_to: dict[Any, Node] = {}
+        """The node of a unit in flight that is to go to no other."""
+        self._reserved: set[Any] = set()
+        """Those of them that are to have it alone."""
+        self._without_code: set[tuple[str, tuple[int, ...]]] = set()
+        """Units that were on a node that could not set up the code."""
         self._deaths: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._nodes_lost: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._runs: list[Run] = []
@@ -97,12 +102,18 @@ class ClusterPool:
     def submit(self, unit: Unit) -> None:
         """Hand a unit to the cluster, which finds a node for it."""
         last = self._deaths[unit.iteration.name, unit.seeds] == ATTEMPTS - 1
-        node = self._machines.reserve() if last else None
-        options = self._machines.describe_resources(alone=node)
+        node = None
+        if last:
+            node = self._machines.reserve()
+        elif (unit.iteration.name, unit.seeds) in self._without_code:
+            node = self._machines.pick()
+        options = self._machines.describe_resources(node, alone=last)
         reference = self._task.options(**options).remote(unit, self._luggage, self._mailbox)
         self._units[reference] = unit
         if node is not None:
-            self._alone[reference] = node
+            self._sent_to[reference] = node
+            if last:
+                self._reserved.add(reference)
         self._heard.update(dict.fromkeys(_list_keys(unit)))
 
     def collect(self, *, timeout_seconds: float) -> Collected:
@@ -144,11 +155,14 @@ class ClusterPool:
         references = list(self._units)
         done, _ = ray.wait(references, num_returns=len(references), timeout=0)
         for reference in done:
+            node = self._sent_to.get(reference)
             unit = self._forget(reference)
             try:
                 self._settle(unit, ray.get(reference))
             except _NODE_FAULTS as error:
                 self._lose_node(unit, error)
+            except exceptions.RuntimeEnvSetupError as error:
+                self._miss_code(unit, node, error)
             except exceptions.RayError as error:
                 self._lose_worker(unit, error)
 
@@ -156,7 +170,9 @@ class ClusterPool:
         unit = self._units.pop(reference)
         for key in _list_keys(unit):
             self._heard.pop(key, None)
-        if (node := self._alone.pop(reference, None)) is not None:
+        node = self._sent_to.pop(reference, None)
+        if node is not None and reference in self._reserved:
+            self._reserved.remove(reference)
             self._machines.release(node)
         return unit
 
@@ -165,9 +181,18 @@ class ClusterPool:
         if back.given_up is not None:
             self._given_up.append(back.given_up)
         if back.unlike is not None:
-            if not self._machines.knows_out(back.node):
-                self._notes.append(self._machines.leave_out(back.node, back.unlike))
+            self._leave_out(back.node, back.unlike)
             self.submit(unit)
+
+    def _leave_out(self, identity: str, reason: str) -> None:
+        if not self._machines.knows_out(identity):
+            self._notes.append(self._machines.leave_out(identity, reason))
+
+    def _miss_code(self, unit: Unit, node: Node | None, error: Exception) -> None:
+        self._without_code.add((unit.iteration.name, unit.seeds))
+        if node is not None:
+            self._leave_out(node.identity, " ".join(str(error).split()))
+        self.submit(unit)
 
     def _lose_worker(self, unit: Unit, error: exceptions.RayError) -> None:
         key = unit.iteration.name, unit.seeds
@@ -181,6 +206,7 @@ class ClusterPool:
         self._given_up.append(give_up(unit, reason))
 
     def _lose_node(self, unit: Unit, error: Exception) -> None:
+        self._machines.look_again()
         key = unit.iteration.name, unit.seeds
         self._nodes_lost[key] += 1
         if self._nodes_lost[key] < NODES_LOST:
