@@ -14,12 +14,17 @@ head=$(srun --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" hostname --ip-address)
 head=${head%% *}
 export RAY_USAGE_STATS_ENABLED=0
 
+count_nodes() {
+  ray status --address "$head:$port" 2>/dev/null |
+    awk '/^Active:/ {on = 1} /^Pending:/ {on = 0} on && $1 ~ /^[0-9]+$/ {n += $1} END {print n + 0}'
+}
+
 # --block keeps Ray in the step, so that it ends with the job
-srun --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" --overlap \
+srun --nodes=1 --ntasks=1 --nodelist="${nodes[0]}" --overlap --cpus-per-task="$cores" \
   ray start --head --block --node-ip-address="$head" --port="$port" --num-cpus="$cores" &
 first=$!
 for node in "${nodes[@]:1}"; do
-  srun --nodes=1 --ntasks=1 --nodelist="$node" --overlap \
+  srun --nodes=1 --ntasks=1 --nodelist="$node" --overlap --cpus-per-task="$cores" \
     bash -c "until ray start --block --address=$head:$port --num-cpus=$cores; do sleep 2; done" &
 done
 until ray health-check --address "$head:$port" 2>/dev/null; do
@@ -28,6 +33,11 @@ until ray health-check --address "$head:$port" 2>/dev/null; do
     exit 1
   }
   sleep 2
+done
+# what the first nodes would train with is chosen for all: wait for the others, two minutes at most
+for _ in {1..24}; do
+  [ "$(count_nodes)" -lt "${#nodes[@]}" ] || break
+  sleep 5
 done
 
 # the shell of the job runs on the first node; SIGTERM goes on to the command, which records
