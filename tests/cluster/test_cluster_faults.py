@@ -104,6 +104,23 @@ def test_what_training_raises_is_the_units_fault(seat: Any) -> None:
     assert back.given_up.hopeless
 
 
+@pytest.mark.parametrize(("kind", "times"), [("cuda", 1), ("cpu", 0)])
+def test_an_idle_worker_keeps_no_memory_of_a_gpu(
+    seat: Any, monkeypatch: pytest.MonkeyPatch, kind: str, times: int
+) -> None:
+    """Another process may be given the GPU next; it trains or fails."""
+    released: list[int] = []
+    monkeypatch.setattr(worker, "release_memory", lambda: released.append(1))
+    monkeypatch.setattr(worker, "find_device", torch.device)
+    monkeypatch.setattr(worker, "describe_conditions", lambda *_, **__: CONDITIONS)
+    seat._device, seat._luggage.device = torch.device(kind), kind
+    worker.train(make_unit(), ["luggage"], None)
+    assert len(released) == times
+    seat._worker.train = fail(RuntimeError("CUDA error"))
+    worker.train(make_unit(), ["luggage"], None)
+    assert len(released) == 2 * times
+
+
 class FakeRay:
     """What the pool asks of Ray: tasks end as `results` says by their number."""
 

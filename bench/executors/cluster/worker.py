@@ -229,7 +229,11 @@ class _Seat:
         # a copy of the code has no history: the driver's is that of the code
         commit, dirty = unit.machine.commit, unit.machine.dirty
         machine = msgspec.structs.replace(self._machine, commit=commit, dirty=dirty)
-        return self._worker.train(replace(unit, iteration=iteration, machine=machine))
+        try:
+            return self._worker.train(replace(unit, iteration=iteration, machine=machine))
+        finally:
+            if self._device.type == "cuda":  # Ray may give the GPU to another process next
+                release_memory()
 
     def _settle(self, unit: Unit) -> Iteration:
         """Return the iteration as it is here, once it is sure to be trained as the driver expects.
