@@ -292,3 +292,27 @@ def test_no_unit_is_given_up_for_code_that_is_not_set_up(bench: Bench) -> None:
     assert [note.split(":")[0] for note in notes] == [
         "node b is left out", "node a is left out", "no node is left",
     ]  # fmt: skip
+
+
+def test_two_widths_of_the_same_seeds_are_watched_each(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A block was halved while another was in flight: one is back, the other falls silent."""
+    now = 0.0
+    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: now))
+    bench.pool.submit(make_unit(0, 1, 2, 3))
+    bench.pool.submit(make_unit(0, 1))
+    bench.ray.tell(Started(iteration="model", seeds=(0, 1, 2, 3)))
+    assert bench.collect().given_up == ()
+    bench.ray.results[0] = Returned(node=56 * "a")
+    assert bench.collect().given_up == ()
+    bench.ray.tell(Started(iteration="model", seeds=(0, 1)))
+    assert bench.collect().given_up == ()
+    now = 61.0
+    (failure,) = bench.collect().given_up
+    assert failure.seeds == (0, 1)
+    assert (bench.pool.in_flight, bench.ray.cancelled) == (0, [1])
+    bench.pool.submit(make_unit(0, 1))
+    bench.out_of_time = True
+    bench.collect()
+    assert bench.pool.in_flight == 0

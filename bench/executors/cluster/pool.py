@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -74,8 +74,10 @@ class ClusterPool:
         self._mailbox = _open_mailbox()
         self._letters = self._mailbox.take.remote()
         self._units: dict[Any, Unit] = {}
-        self._heard: dict[tuple[str, int], float | None] = {}
-        """When a seed of a unit in flight was last heard of, `None` before its worker began."""
+        self._heard: dict[Any, float | None] = {}
+        """When a unit in flight was last heard of, `None` before its worker began."""
+        self._with_seed: defaultdict[tuple[str, int], set[Any]] = defaultdict(set)
+        """The units in flight that train a seed: of two widths, where a block was halved."""
         self._sent_to: dict[Any, Node] = {}
         """The node of a unit in flight that is to go to no other."""
         self._reserved: set[Any] = set()
@@ -114,7 +116,9 @@ class ClusterPool:
             self._sent_to[reference] = node
             if last:
                 self._reserved.add(reference)
-        self._heard.update(dict.fromkeys(_list_keys(unit)))
+        self._heard[reference] = None
+        for key in _list_keys(unit):
+            self._with_seed[key].add(reference)
 
     def collect(self, *, timeout_seconds: float) -> Collected:
         """Wait for runs, at most as long as given; return them and the epochs reported since.
@@ -168,8 +172,11 @@ class ClusterPool:
 
     def _forget(self, reference: Any) -> Unit:
         unit = self._units.pop(reference)
+        del self._heard[reference]
         for key in _list_keys(unit):
-            self._heard.pop(key, None)
+            self._with_seed[key].remove(reference)
+            if not self._with_seed[key]:
+                del self._with_seed[key]
         node = self._sent_to.pop(reference, None)
         if node is not None and reference in self._reserved:
             self._reserved.remove(reference)
@@ -229,9 +236,10 @@ class ClusterPool:
             started = isinstance(report, Started)
             seeds = report.seeds if started else (report.seed,)
             keys = [(report.iteration, seed) for seed in seeds]
-            if not all(key in self._heard for key in keys):
+            if not all(key in self._with_seed for key in keys):
                 continue  # it is back already
-            self._heard.update(dict.fromkeys(keys, time.monotonic()))
+            for key in keys:
+                self._heard.update(dict.fromkeys(self._with_seed[key], time.monotonic()))
             if not started:
                 epochs.append(report)
         return epochs
@@ -240,11 +248,10 @@ class ClusterPool:
         if self._patience is None:
             return
         earliest = time.monotonic() - self._patience
-        for reference, unit in list(self._units.items()):
-            heard = [self._heard[key] for key in _list_keys(unit)]
-            if all(moment is not None and moment < earliest for moment in heard):
+        for reference, heard in list(self._heard.items()):
+            if heard is not None and heard < earliest:
                 ray.cancel(reference, force=True)
-                self._forget(reference)
+                unit = self._forget(reference)
                 reason = (
                     f"no epoch was finished within {format_seconds(self._patience)}; it may loop "
                     "for ever, or be too slow"
@@ -252,10 +259,9 @@ class ClusterPool:
                 self._given_up.append(give_up(unit, reason, hopeless=True))
 
     def _take_back_waiting(self) -> None:
-        for reference, unit in list(self._units.items()):
-            if all(self._heard[key] is None for key in _list_keys(unit)):
-                ray.cancel(reference, force=True)
-                self._forget(reference)
+        for reference in [each for each, heard in self._heard.items() if heard is None]:
+            ray.cancel(reference, force=True)
+            self._forget(reference)
 
     def _watch_nodes(self) -> None:
         """Say once when there is no node left."""
