@@ -158,6 +158,8 @@ def train_campaign(
     interruption.defer()
     with closing(_Sharing(session, campaign)) as sharing:
         sharing.take_in()
+        if session.machines is not None:
+            _name_other_conditions(campaign, progress)
         first = campaign.next_block(sharing.claim)
         if first is None and not campaign.awaits_others:
             return outcome
@@ -176,6 +178,16 @@ def train_campaign(
         finally:
             training.note(Collected(runs=pool.stop()))
     return outcome
+
+
+def _name_other_conditions(campaign: Campaign, progress: Progress) -> None:
+    """Say of which iterations other nodes than those of now have trained all that is recorded."""
+    for name, others in campaign.recorded_otherwise.items():
+        progress.note(
+            f"{name}: what is recorded was trained under other conditions "
+            f"({'; '.join(map(str, others))}) than these nodes' ({campaign.conditions[name]}), and "
+            "is never pooled with their runs; to add to it, stop and start such nodes"
+        )
 
 
 def _start_pool(session: Session, campaign: Campaign) -> Pool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 pytest.importorskip("ray")
 
 import torch
-from builders import COST, make_iteration
+from builders import COST, DATASET, make_iteration, make_run
+from msgspec.structs import replace
 from ray import exceptions
 
+from bench.campaign import Campaign, Plan
 from bench.challenges import DIGITS
 from bench.datasets import load_embedded_digits
 from bench.executors.cluster import machines, pool, worker
@@ -22,7 +24,9 @@ from bench.executors.cluster.luggage import PackedIteration
 from bench.executors.cluster.machines import Machines, Node
 from bench.executors.cluster.pool import ClusterPool
 from bench.executors.cluster.worker import Finding, Returned, Started
+from bench.interruption import Interruption
 from bench.records import Machine
+from bench.session import Session, train_campaign
 from bench.training.devices import describe_conditions, describe_machine
 from bench.training.runs import Unit
 
@@ -316,3 +320,39 @@ def test_two_widths_of_the_same_seeds_are_watched_each(
     bench.out_of_time = True
     bench.collect()
     assert bench.pool.in_flight == 0
+
+
+@pytest.mark.parametrize("engines", [["native"], ["native", "eager"], []])
+def test_that_other_nodes_trained_what_is_recorded_is_said(
+    tmp_path: Path, engines: list[str]
+) -> None:
+    """After a restart another group of nodes may be the largest; with a run of its own, nothing."""
+    iteration = make_iteration(name="model")
+    runs = [
+        make_run(iteration="model", challenge=DIGITS, conditions=replace(CONDITIONS, engine=engine))
+        for engine in engines
+    ]
+    session: Any = Session(
+        iterations=(iteration,),
+        challenge=DIGITS,
+        dataset=load_embedded_digits(),
+        device=CPU,
+        engines={},
+        costs={},
+        workers=1,
+        ledger=tmp_path,
+        machines=cast(Any, object()),
+    )
+    campaign = Campaign(
+        (iteration,),
+        DIGITS,
+        Plan(seeds=(), until_decided=False, time_budget_seconds=None),
+        conditions={"model": CONDITIONS},
+        datasets={DATASET},
+        recorded=runs,
+    )
+    notes: list[str] = []
+    progress: Any = SimpleNamespace(note=notes.append)
+    train_campaign(session, campaign, progress, Interruption())
+    assert len(notes) == (engines == ["native"])
+    assert all(f"({runs[0].conditions}) than these nodes' ({CONDITIONS})" in line for line in notes)
