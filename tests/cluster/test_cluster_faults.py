@@ -356,3 +356,28 @@ def test_that_other_nodes_trained_what_is_recorded_is_said(
     train_campaign(session, campaign, progress, Interruption())
     assert len(notes) == (engines == ["native"])
     assert all(f"({runs[0].conditions}) than these nodes' ({CONDITIONS})" in line for line in notes)
+
+
+def test_a_unit_that_loses_its_node_again_and_again_is_given_up(bench: Bench) -> None:
+    """Not before the tenth time: what its worker does is not asked."""
+    bench.pool.submit(make_unit(0))
+    for attempt in range(pool.NODES_LOST):
+        assert bench.pool.in_flight == 1
+        bench.ray.results[attempt] = exceptions.NodeDiedError("it was shut down")
+        failures = bench.collect().given_up
+        assert len(failures) == (attempt == pool.NODES_LOST - 1)
+    assert failures[0].reason.startswith("lost the node that it was trained on 10 times, lastly by")
+    assert not failures[0].hopeless
+    assert bench.pool.in_flight == 0
+
+
+def test_that_no_node_is_left_is_said_once(bench: Bench) -> None:
+    """And again only after one was there."""
+    nodes, line = bench.nodes, "no node is left: waiting for one to join (Ctrl-C stops waiting)"
+    bench.pool.submit(make_unit(0))
+    said = []
+    for there in ([], [], nodes, []):
+        bench.nodes = there
+        said.append(bench.collect().notes)
+    assert said == [(line,), (), (), (line,)]
+    assert not bench.pool.has_room
