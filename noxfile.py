@@ -143,8 +143,9 @@ def minimums(session: nox.Session) -> None:
         for requirement in PROJECT["project"]["dependencies"]
         + PROJECT["project"]["optional-dependencies"]["train"]
         + PROJECT["project"]["optional-dependencies"]["search"]
+        + PROJECT["project"]["optional-dependencies"]["cluster"]
     ]
     session.install(
-        "-e", ".[train,search]", *nox.project.dependency_groups(PROJECT, "test"), *floors
+        "-e", ".[train,search,cluster]", *nox.project.dependency_groups(PROJECT, "test"), *floors
     )
     session.run("pytest", "-n", "2", *session.posargs)

@@ -44,6 +44,7 @@ class Campaign:
         self.challenge, self.plan = challenge, plan
         self.conditions, self._datasets = conditions, datasets
         self._runs: dict[str, list[Run]] = {name: [] for name in self.iterations}
+        self._otherwise: dict[str, set[Conditions]] = {name: set() for name in self.iterations}
         self._done: set[tuple[str, int]] = set()
         self._handed_out: set[tuple[str, int]] = set()
         self._deadline = (
@@ -63,10 +64,22 @@ class Campaign:
         """Take in a run from the ledger, if it is a new one of this code, data and conditions."""
         if self.is_done(run.iteration, run.seed):
             return
-        iteration = self.iterations[run.iteration]
-        wanted = (iteration.fingerprint, self.conditions[run.iteration])
-        if (run.fingerprint, run.conditions) == wanted and run.dataset in self._datasets:
+        fingerprint = self.iterations[run.iteration].fingerprint
+        if run.fingerprint != fingerprint or run.dataset not in self._datasets:
+            return
+        if run.conditions == self.conditions[run.iteration]:
             self.take(run)
+        else:
+            self._otherwise[run.iteration].add(run.conditions)
+
+    @property
+    def recorded_otherwise(self) -> dict[str, list[Conditions]]:
+        """Under which conditions iterations are recorded that have no run under those of now."""
+        return {
+            name: sorted(others)
+            for name, others in self._otherwise.items()
+            if others and not self._runs[name]
+        }
 
     def take(self, run: Run) -> None:
         """Take in a finished run."""

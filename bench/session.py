@@ -158,10 +158,12 @@ def train_campaign(
     interruption.defer()
     with closing(_Sharing(session, campaign)) as sharing:
         sharing.take_in()
+        if session.machines is not None:
+            _name_other_conditions(campaign, progress)
         first = campaign.next_block(sharing.claim)
         if first is None and not campaign.awaits_others:
             return outcome
-        pool = _start_pool(session)
+        pool = _start_pool(session, campaign)
         training = _Training(session, campaign, progress, interruption, sharing, outcome)
         try:
             if first is not None:
@@ -178,7 +180,17 @@ def train_campaign(
     return outcome
 
 
-def _start_pool(session: Session) -> Pool:
+def _name_other_conditions(campaign: Campaign, progress: Progress) -> None:
+    """Say of which iterations other nodes than those of now have trained all that is recorded."""
+    for name, others in campaign.recorded_otherwise.items():
+        progress.note(
+            f"{name}: what is recorded was trained under other conditions "
+            f"({'; '.join(map(str, others))}) than these nodes' ({campaign.conditions[name]}), and "
+            "is never pooled with their runs; to add to it, stop and start such nodes"
+        )
+
+
+def _start_pool(session: Session, campaign: Campaign) -> Pool:
     if session.machines is not None:
         from bench.executors.cluster.pool import ClusterPool  # with Ray
 
@@ -188,6 +200,7 @@ def _start_pool(session: Session) -> Pool:
             dataset=session.dataset,
             iterations=session.iterations,
             patience_seconds=session.patience_seconds,
+            out_of_time=lambda: campaign.out_of_time,
         )
     return WorkerPool(
         challenge=session.challenge,
@@ -318,6 +331,8 @@ class _Training:
     def is_over(self, pool: Pool) -> bool:
         if self.interruption.requested or self.outcome.refusal:
             return True
+        if self.campaign.out_of_time:
+            return not pool.in_flight
         return not (pool.in_flight or self.campaign.awaits_others)
 
     def note(self, collected: Collected) -> None:

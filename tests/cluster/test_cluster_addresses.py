@@ -6,12 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import bench
+from bench.executors.cluster.addresses import resolve
 
+TMP = f"{os.sep}tmp"
 ROOT = Path(bench.__file__).parent.parent
 WITHOUT_RAY = """
 import sys
@@ -82,6 +85,37 @@ def test_a_machine_that_is_a_node_of_no_cluster_is_told_so(
     (tmp_path / "ray").mkdir()
     (tmp_path / "ray" / "ray_current_cluster").write_text(gone)
     assert f"--cluster {gone}: nobody answers there" in run_cluster(tmp_path, "auto")
+
+
+@pytest.mark.parametrize(
+    ("platform", "ray", "temporary", "folder"),
+    [
+        ("linux", "/of/ray", "/other", "/of/ray"),
+        ("linux", None, "/other", "/other"),
+        ("linux", None, None, TMP),
+        ("darwin", None, "/var/folders/x", TMP),
+        ("darwin", "/of/ray", "/var/folders/x", "/of/ray"),
+    ],
+)
+def test_the_own_cluster_is_read_where_ray_writes_it(
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    ray: str | None,
+    temporary: str | None,
+    folder: str,
+) -> None:
+    """On a Mac Ray does not follow TMPDIR, which the system sets there."""
+    for name, value in {"RAY_ADDRESS": None, "RAY_TMPDIR": ray, "TMPDIR": temporary}.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    read: list[Path] = []
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: read.append(path) or "host:1")
+    assert resolve("auto") == "host:1"
+    assert read == [Path(folder, "ray", "ray_current_cluster")]
 
 
 @pytest.mark.parametrize("address", ["somewhere", "ray://127.0.0.1:10001", "host:port"])

@@ -111,6 +111,24 @@ def test_an_interrupt_records_what_is_finished(tmp_path: Path, cluster: Any) -> 
 
 
 @pytest.mark.faults
+def test_a_verdict_or_a_spent_budget_ends_a_run(tmp_path: Path, cluster: Any) -> None:
+    """As locally: over its parameter budget one seed decides; out of time no other is started."""
+    decided = bench_run(tmp_path, "--cluster", cluster.address, "--until-decided")
+    assert decided.returncode == 0, decided.stderr
+    assert "every iteration is decided" in decided.stderr
+    assert len(read_runs(tmp_path)) == 1
+
+    seeds, other = ("--seeds", "5-4004", *QUICK), "iteration_4"
+    spent = bench_run(
+        tmp_path, "--cluster", cluster.address, "--time-budget", "10s", *seeds, iteration=other
+    )
+    assert spent.returncode == 0, spent.stderr
+    assert "the time budget is spent" in spent.stderr
+    assert "given up" not in spent.stderr
+    assert len(read_runs(tmp_path, other)) < 4000
+
+
+@pytest.mark.faults
 def test_a_killed_driver_of_its_own_ray_leaves_no_process(tmp_path: Path) -> None:
     """`--cluster local` starts Ray's processes, and they end with it."""
     training = start(tmp_path, "--cluster", "local", "--seeds", "50", *QUICK)

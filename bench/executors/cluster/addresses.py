@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,14 +57,23 @@ def resolve(address: str) -> str:
     named = os.environ.get("RAY_ADDRESS", "")
     if ":" in named and "/" not in named:
         return named
-    folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir())
     try:
-        return (folder / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+        return (
+            (_find_ray_folder() / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+        )
     except OSError as error:
         raise ClusterError(
             "--cluster auto: this machine is a node of no cluster; run `ray start` on it, or name "
             "an address"
         ) from error
+
+
+def _find_ray_folder() -> Path:
+    """Return where Ray writes down its clusters: not always where Python has temporary files."""
+    named = os.environ.get("RAY_TMPDIR")
+    if not named and sys.platform == "linux":
+        named = os.environ.get("TMPDIR")
+    return Path(named or (tempfile.gettempdir() if sys.platform == "win32" else "/tmp"))  # noqa: S108
 
 
 def _is_installed() -> bool:

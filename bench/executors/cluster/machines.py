@@ -7,6 +7,7 @@ that have the most room under equal conditions, and the others are left out.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,8 @@ class Machines:
         self.refused: dict[str, str] = first.refusals
         self.notes: list[str] = []
         self._left_out: dict[str, str] = {}
+        self._reserved: Counter[str] = Counter()
+        self._turn = 0
         self._nodes: tuple[Node, ...] = ()
         self._asked = float("-inf")
 
@@ -120,11 +123,16 @@ class Machines:
         names = {node.identity: node.name for node in list_nodes()}
         name = names.get(identity, identity[:8])
         self._left_out[identity] = name
+        self.look_again()
         return f"node {name} is left out: {reason}"
 
     def knows_out(self, identity: str) -> bool:
         """Say whether a node is left out."""
         return identity in self._left_out
+
+    def look_again(self) -> None:
+        """Ask the cluster for its nodes at the next look."""
+        self._asked = float("-inf")
 
     @property
     def nodes(self) -> tuple[Node, ...]:
@@ -139,16 +147,59 @@ class Machines:
         return self._nodes
 
     def count_slots(self) -> int:
-        """Return how many units can be trained at a time."""
-        slots = sum(node.count_slots(self.kind) for node in self.nodes)
+        """Return how many units can be trained at a time; a node that is reserved trains one."""
+        slots = sum(
+            1 if self._reserved[node.identity] else node.count_slots(self.kind)
+            for node in self.nodes
+        )
         return slots if self.most is None else min(slots, self.most)
 
-    def describe_resources(self) -> dict[str, Any]:
-        """Return what a unit needs and where it may go, as options of a Ray task."""
+    def reserve(self) -> Node | None:
+        """Keep the largest node for a unit that is to be alone; `None` where there is no node."""
+        node = max(
+            self.nodes,
+            key=lambda node: (-self._reserved[node.identity], node.count_slots(self.kind)),
+            default=None,
+        )
+        if node is not None:
+            self._reserved[node.identity] += 1
+        return node
+
+    def pick(self) -> Node | None:
+        """Return one node after the other; `None` where there is no node."""
+        self._turn += 1
+        return self.nodes[self._turn % len(self.nodes)] if self.nodes else None
+
+    def release(self, node: Node) -> None:
+        """Keep a node no longer."""
+        self._reserved[node.identity] -= 1
+
+    def describe_resources(self, node: Node | None = None, *, alone: bool) -> dict[str, Any]:
+        """Return what a unit needs and where it may go, as options of a Ray task.
+
+        With a `node`, only there; one that is to be `alone` needs all its cores, and those that may
+        go anywhere go past it.
+        """
         needs: dict[str, Any] = {"num_cpus": 1, "num_gpus": int(self.kind == "cuda")}
+        if node is not None:
+            place = NodeAffinitySchedulingStrategy(node.identity, soft=False)
+            cores = node.cores if alone else 1
+            return needs | {"num_cpus": cores, "scheduling_strategy": place}
+        if places := self._list_places():
+            self._turn += 1
+            # no label would do: it would bar the unit from the node for good
+            place = NodeAffinitySchedulingStrategy(places[self._turn % len(places)], soft=True)
+            return needs | {"scheduling_strategy": place}
         if self._left_out:
             needs["label_selector"] = {NODE_LABEL: f"!in({','.join(self._left_out)})"}
         return needs
+
+    def _list_places(self) -> list[str]:
+        """Return the nodes beside those that are reserved, one place a slot; none if none is."""
+        if not self._reserved.total():
+            return []
+        free = [node for node in self.nodes if not self._reserved[node.identity]]
+        return [node.identity for node in free for _ in range(node.count_slots(self.kind))]
 
 
 def find_machines(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from bench.datasets import Dataset
 from bench.errors import ClusterError
 from bench.executors.cluster.connection import reaching_cluster
 from bench.executors.cluster.luggage import digest_code, pack_dataset, pack_iteration
-from bench.executors.cluster.machines import Machines
+from bench.executors.cluster.machines import Machines, Node
 from bench.executors.cluster.reports import Mailbox, open_letters
 from bench.executors.cluster.worker import Luggage, Returned, Started, train
 from bench.executors.processes import ATTEMPTS, Collected, EpochDone, GivenUp, give_up
@@ -33,7 +33,6 @@ _NODE_FAULTS = (
     exceptions.LocalRayletDiedError,
     exceptions.ObjectLostError,
     exceptions.TaskUnschedulableError,
-    exceptions.RuntimeEnvSetupError,
 )
 """What is no unit's fault: it starts again from its seeds."""
 
@@ -41,10 +40,13 @@ _NODE_FAULTS = (
 class ClusterPool:
     """Trains units on the nodes of a cluster, as many at a time as there is room for.
 
-    A unit whose worker dies starts again elsewhere, and is given up the third time. It has a
-    process of its own, so that no neighbour of it is suspected, and it need not be tried alone. One
-    that loses its node has done nothing: it starts again. With `patience_seconds`, a unit of which
-    no epoch is reported for so long is given up, and its worker is killed.
+    A unit whose worker dies starts again, and is given up the third time. For its last attempt it
+    has a node alone: what took its worker down may be what its neighbours take of the memory. One
+    that loses its node has done nothing: it starts again. Where a node cannot set up the code, Ray
+    does not say which: the unit is sent to one after the other, and that which fails is left out.
+    With `patience_seconds`, a unit of which no epoch is reported for so long is given up, and its
+    worker is killed. Once it is `out_of_time`, units that no worker has begun are taken back, and
+    nothing waits for a node.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class ClusterPool:
         dataset: Dataset,
         iterations: Iterable[Iteration],
         patience_seconds: float | None = None,
+        out_of_time: Callable[[], bool] = lambda: False,
     ) -> None:
         self._machines, self._patience = machines, patience_seconds
+        self._out_of_time = out_of_time
         luggage = Luggage(
             code=digest_code(),
             device=machines.kind,
@@ -70,8 +74,16 @@ class ClusterPool:
         self._mailbox = _open_mailbox()
         self._letters = self._mailbox.take.remote()
         self._units: dict[Any, Unit] = {}
-        self._heard: dict[tuple[str, int], float | None] = {}
-        """When a seed of a unit in flight was last heard of, `None` before its worker began."""
+        self._heard: dict[Any, float | None] = {}
+        """When a unit in flight was last heard of, `None` before its worker began."""
+        self._with_seed: defaultdict[tuple[str, int], set[Any]] = defaultdict(set)
+        """The units in flight that train a seed: of two widths, where a block was halved."""
+        self._sent_to: dict[Any, Node] = {}
+        """The node of a unit in flight that is to go to no other."""
+        self._reserved: set[Any] = set()
+        """Those of them that are to have it alone."""
+        self._without_code: set[tuple[str, tuple[int, ...]]] = set()
+        """Units that were on a node that could not set up the code."""
         self._deaths: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._nodes_lost: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._runs: list[Run] = []
@@ -91,10 +103,22 @@ class ClusterPool:
 
     def submit(self, unit: Unit) -> None:
         """Hand a unit to the cluster, which finds a node for it."""
-        options = self._machines.describe_resources()
+        last = self._deaths[unit.iteration.name, unit.seeds] == ATTEMPTS - 1
+        node = None
+        if last:
+            node = self._machines.reserve()
+        elif (unit.iteration.name, unit.seeds) in self._without_code:
+            node = self._machines.pick()
+        options = self._machines.describe_resources(node, alone=last)
         reference = self._task.options(**options).remote(unit, self._luggage, self._mailbox)
         self._units[reference] = unit
-        self._heard.update(dict.fromkeys(_list_keys(unit)))
+        if node is not None:
+            self._sent_to[reference] = node
+            if last:
+                self._reserved.add(reference)
+        self._heard[reference] = None
+        for key in _list_keys(unit):
+            self._with_seed[key].add(reference)
 
     def collect(self, *, timeout_seconds: float) -> Collected:
         """Wait for runs, at most as long as given; return them and the epochs reported since.
@@ -108,6 +132,8 @@ class ClusterPool:
             epochs = self._read_letters()
             self._take_finished()
             self._give_up_silent()
+            if self._out_of_time():
+                self._take_back_waiting()
             self._watch_nodes()
         collected = Collected(
             runs=tuple(self._runs),
@@ -133,24 +159,47 @@ class ClusterPool:
         references = list(self._units)
         done, _ = ray.wait(references, num_returns=len(references), timeout=0)
         for reference in done:
-            unit = self._units.pop(reference)
-            for key in _list_keys(unit):
-                self._heard.pop(key, None)
+            node = self._sent_to.get(reference)
+            unit = self._forget(reference)
             try:
                 self._settle(unit, ray.get(reference))
             except _NODE_FAULTS as error:
                 self._lose_node(unit, error)
+            except exceptions.RuntimeEnvSetupError as error:
+                self._miss_code(unit, node, error)
             except exceptions.RayError as error:
                 self._lose_worker(unit, error)
+
+    def _forget(self, reference: Any) -> Unit:
+        unit = self._units.pop(reference)
+        del self._heard[reference]
+        for key in _list_keys(unit):
+            self._with_seed[key].remove(reference)
+            if not self._with_seed[key]:
+                del self._with_seed[key]
+        node = self._sent_to.pop(reference, None)
+        if node is not None and reference in self._reserved:
+            self._reserved.remove(reference)
+            self._machines.release(node)
+        return unit
 
     def _settle(self, unit: Unit, back: Returned) -> None:
         self._runs += back.runs
         if back.given_up is not None:
             self._given_up.append(back.given_up)
         if back.unlike is not None:
-            if not self._machines.knows_out(back.node):
-                self._notes.append(self._machines.leave_out(back.node, back.unlike))
+            self._leave_out(back.node, back.unlike)
             self.submit(unit)
+
+    def _leave_out(self, identity: str, reason: str) -> None:
+        if not self._machines.knows_out(identity):
+            self._notes.append(self._machines.leave_out(identity, reason))
+
+    def _miss_code(self, unit: Unit, node: Node | None, error: Exception) -> None:
+        self._without_code.add((unit.iteration.name, unit.seeds))
+        if node is not None:
+            self._leave_out(node.identity, " ".join(str(error).split()))
+        self.submit(unit)
 
     def _lose_worker(self, unit: Unit, error: exceptions.RayError) -> None:
         key = unit.iteration.name, unit.seeds
@@ -164,6 +213,7 @@ class ClusterPool:
         self._given_up.append(give_up(unit, reason))
 
     def _lose_node(self, unit: Unit, error: Exception) -> None:
+        self._machines.look_again()
         key = unit.iteration.name, unit.seeds
         self._nodes_lost[key] += 1
         if self._nodes_lost[key] < NODES_LOST:
@@ -186,9 +236,10 @@ class ClusterPool:
             started = isinstance(report, Started)
             seeds = report.seeds if started else (report.seed,)
             keys = [(report.iteration, seed) for seed in seeds]
-            if not all(key in self._heard for key in keys):
+            if not all(key in self._with_seed for key in keys):
                 continue  # it is back already
-            self._heard.update(dict.fromkeys(keys, time.monotonic()))
+            for key in keys:
+                self._heard.update(dict.fromkeys(self._with_seed[key], time.monotonic()))
             if not started:
                 epochs.append(report)
         return epochs
@@ -197,16 +248,20 @@ class ClusterPool:
         if self._patience is None:
             return
         earliest = time.monotonic() - self._patience
-        for reference, unit in list(self._units.items()):
-            heard = [self._heard[key] for key in _list_keys(unit)]
-            if all(moment is not None and moment < earliest for moment in heard):
+        for reference, heard in list(self._heard.items()):
+            if heard is not None and heard < earliest:
                 ray.cancel(reference, force=True)
-                del self._units[reference]
+                unit = self._forget(reference)
                 reason = (
                     f"no epoch was finished within {format_seconds(self._patience)}; it may loop "
                     "for ever, or be too slow"
                 )
                 self._given_up.append(give_up(unit, reason, hopeless=True))
+
+    def _take_back_waiting(self) -> None:
+        for reference in [each for each, heard in self._heard.items() if heard is None]:
+            ray.cancel(reference, force=True)
+            self._forget(reference)
 
     def _watch_nodes(self) -> None:
         """Say once when there is no node left."""

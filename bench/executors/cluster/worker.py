@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import ray
 import torch
 from msgspec import Struct
 
-from bench.errors import BenchError, ClusterError, EngineError, IterationError
+from bench.errors import BenchError, ClusterError, IterationError
 from bench.executors.cluster.luggage import (
     PackedDataset,
     PackedIteration,
@@ -200,18 +202,16 @@ class _Seat:
         """Return that of this process, on the device that its task was given.
 
         Raises:
-            ClusterError: this node has other code, other images, or no such device.
+            ClusterError: this node has other code, other images, no such device, or a fault.
         """
-        try:
+        with _blaming_node():
             if cls._only is None:
                 cls._only = cls(ray.get(luggage[0]), mailbox)
             seat = cls._only
             device = find_device(seat._luggage.device)
-        except BenchError as error:
-            raise ClusterError(str(error)) from error
-        if device != seat._device:
-            seat._take(device)
-        return seat
+            if device != seat._device:
+                seat._take(device)
+            return seat
 
     def _take(self, device: torch.device) -> None:
         """Train on a device from now on, and leave nothing on the one before."""
@@ -224,17 +224,24 @@ class _Seat:
 
     def train(self, unit: Unit) -> list[Run]:
         self._sender.put(Started(iteration=unit.iteration.name, seeds=unit.seeds))
-        iteration = self._settle(unit)
+        with _blaming_node():
+            iteration = self._settle(unit)
         # a copy of the code has no history: the driver's is that of the code
         commit, dirty = unit.machine.commit, unit.machine.dirty
         machine = msgspec.structs.replace(self._machine, commit=commit, dirty=dirty)
-        return self._worker.train(replace(unit, iteration=iteration, machine=machine))
+        try:
+            return self._worker.train(replace(unit, iteration=iteration, machine=machine))
+        finally:
+            if self._device.type == "cuda":  # Ray may give the GPU to another process next
+                release_memory()
 
     def _settle(self, unit: Unit) -> Iteration:
         """Return the iteration as it is here, once it is sure to be trained as the driver expects.
 
         Raises:
             ClusterError: this node trains it under other conditions, or has other code.
+            EngineError: its engine does not do here.
+            IterationError: its file cannot be run here.
         """
         name = unit.iteration.name
         if name not in self._settled:
@@ -254,18 +261,30 @@ class _Seat:
         return self._settled[name]
 
     def _check_engine(self, iteration: Iteration, engine: str) -> None:
-        try:
-            choose_engine(
-                engine,
-                None,
-                iteration=iteration.name,
-                network=build_network(iteration),
-                recipe=iteration.recipe,
-                device=self._device,
-                shape=self._luggage.challenge.shape,
-            )
-        except EngineError as error:
-            raise ClusterError(str(error)) from error
+        choose_engine(
+            engine,
+            None,
+            iteration=iteration.name,
+            network=build_network(iteration),
+            recipe=iteration.recipe,
+            device=self._device,
+            shape=self._luggage.challenge.shape,
+        )
+
+
+@contextmanager
+def _blaming_node() -> Iterator[None]:
+    """Take whatever goes wrong before training for a fault of this node: others do not have it.
+
+    Raises:
+        ClusterError: something went wrong.
+    """
+    try:
+        yield
+    except BenchError as error:
+        raise ClusterError(str(error)) from error
+    except Exception as error:
+        raise ClusterError(f"cannot train there ({type(error).__name__}: {error})") from error
 
 
 def _find_session_folder() -> str | None:
