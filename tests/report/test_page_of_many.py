@@ -95,6 +95,7 @@ def test_a_shown_run_is_shown_as_it_is(section: dict[str, Any]) -> None:
 
 def test_bands_thresholds_and_confusions_are_of_all_runs(section: dict[str, Any]) -> None:
     """Counted anew, run by run."""
+    assert section["runs"] == RUNS
     for place, band in enumerate(section["bands"]):
         epoch = [r.epochs[place].validation_correct for r in PLANTED if len(r.epochs) > place]
         assert (band["runs"], band["median"]) == (len(epoch), median(epoch))
