@@ -109,14 +109,6 @@ class Follower:
         self._read = read_outlines if outlines else read_ledger
         self._decode = decode_outline if outlines else decode_run
 
-    def read_new(self) -> list[Run]:
-        """Return the new runs; all of them where the file was replaced or has shrunk.
-
-        Raises:
-            LedgerError: the file cannot be read, or a line is damaged.
-        """
-        return list(self.follow().runs)
-
     def follow(self) -> Addition:
         """Return the new runs; all of them, as such, where the file was replaced or has shrunk.
 

@@ -31,7 +31,7 @@ from bench.limits import (
     MOST_WHOLE_FILE_BYTES,
 )
 from bench.records import FORMAT, Conditions, Run, RunOutline
-from bench.run_table import RunTable, TableBuilder
+from bench.run_table import Flags, Ints, RunTable, TableBuilder
 
 _CHECKSUM_LENGTH = 16
 RunDecoder = Decoder[Run] | Decoder[RunOutline]
@@ -41,6 +41,8 @@ _encoder = msgspec.json.Encoder(order="sorted")
 _decoder: RunDecoder = Decoder(Run)
 _outline_decoder: RunDecoder = Decoder(RunOutline)
 _BLOCK = 1 << 16
+_REPEATED = 100_000
+"""Repeated runs that are compared at a time: some ten megabytes."""
 
 RunKey = tuple[str, str, Conditions, int]
 
@@ -372,20 +374,45 @@ def _drop_repeated(runs: RunTable, path: Path) -> RunTable:
     again = (np.diff(origin[order]) == 0) & (np.diff(runs.seeds[order]) == 0)
     if not again.any():
         return runs
-    repeated = order[1:][again]
-    known: dict[RunKey, Run] = {}
-    for place in np.union1d(repeated, order[:-1][again]).tolist():
-        _add(known, path, runs[place])
+    starts = np.maximum.accumulate(np.where(np.append(False, again), 0, np.arange(len(runs))))
+    first, repeated = order[starts[1:][again]], order[1:][again]
+    by_line = np.argsort(repeated)
+    _check_repeated(runs, first[by_line], repeated[by_line], path)
     return runs.take(np.setdiff1d(np.arange(len(runs)), repeated))
+
+
+def _check_repeated(runs: RunTable, first: Ints, repeated: Ints, path: Path) -> None:
+    """Make sure that runs at some places have the results of the first ones, some at a time."""
+    for start in range(0, len(first), _REPEATED):
+        some = slice(start, start + _REPEATED)
+        differ = _differ(runs.take(first[some]), runs.take(repeated[some]))
+        if differ.any():
+            at = start + int(np.argmax(differ))
+            raise _explain_conflict(path, runs[int(first[at])], runs[int(repeated[at])])
+
+
+def _differ(one: RunTable, other: RunTable) -> Flags:
+    """Say of each pair of runs whether `results_of` would tell them apart."""
+    differ: Flags = (one.finished != other.finished) | (one.lengths != other.lengths)
+    alike = np.flatnonzero(~differ)
+    one, other = one.take(alike), other.take(alike)
+    for name in ("training_correct", "validation_correct"):
+        unequal = one.epochs(name) != other.epochs(name)
+        differ[alike] |= one.reduce(np.logical_or, unequal, False)
+    return differ
 
 
 def _add(runs: dict[RunKey, Run], path: Path, run: Run) -> None:
     """Add a run; one that is there already must have the same results."""
     known = runs.setdefault(run_key(run), run)
     if known is not run and results_of(known) != results_of(run):
-        raise LedgerError(
-            f"{path}: seed {run.seed} of {run.fingerprint[:12]} is recorded twice under "
-            f"{run.conditions} with different results ({known.started}: {describe_results(known)}; "
-            f"{run.started}: {describe_results(run)}); run the seed again with another "
-            "--ledger and delete the line that differs"
-        )
+        raise _explain_conflict(path, known, run)
+
+
+def _explain_conflict(path: Path, known: Run, run: Run) -> LedgerError:
+    return LedgerError(
+        f"{path}: seed {run.seed} of {run.fingerprint[:12]} is recorded twice under "
+        f"{run.conditions} with different results ({known.started}: {describe_results(known)}; "
+        f"{run.started}: {describe_results(run)}); run the seed again with another "
+        "--ledger and delete the line that differs"
+    )

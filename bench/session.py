@@ -24,7 +24,7 @@ from bench.executors.processes import Collected, GivenUp, Pool, WorkerPool
 from bench.fitting import explain_misfit
 from bench.interruption import Interruption
 from bench.iterations import Iteration
-from bench.ledger import append_runs, ledger_path, read_ledger
+from bench.ledger import append_runs, ledger_path, read_ledger, read_outlines
 from bench.pictures import Pictures, shrink
 from bench.progress import Progress
 from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Cost, Run
@@ -50,7 +50,8 @@ class Session:
 
     `engines` and `costs` are by the name of the iteration. With `patience_seconds`, a seed that
     finishes no epoch for so long is given up. With `machines`, the nodes of a cluster train, and
-    `device` is of their kind.
+    `device` is of their kind. Of recorded runs a campaign reads what a verdict needs; those that
+    are to be handed on are read `whole`, which bounds the ledger's file.
     """
 
     iterations: tuple[Iteration, ...]
@@ -63,6 +64,7 @@ class Session:
     ledger: Path
     patience_seconds: float | None = None
     machines: Machines | None = None
+    whole: bool = False
 
 
 def open_dataset(
@@ -141,7 +143,11 @@ def start_campaign(session: Session, plan: Plan) -> Campaign:
             iteration.name: _describe(session, iteration) for iteration in session.iterations
         },
         datasets=digests,
-        recorded=_read_recorded(session),
+        recorded=(
+            run
+            for iteration in session.iterations
+            for run in _read_recorded(session, iteration.name)
+        ),
     )
 
 
@@ -273,7 +279,9 @@ class _Sharing:
         self._claims: dict[tuple[str, Conditions], Claims] = {}
         """Of every width that was tried: wider blocks in flight keep their seeds until then."""
         self._followers = {
-            each.name: Follower(self._ledger, self._challenge, each.name)
+            each.name: Follower(
+                self._ledger, self._challenge, each.name, outlines=not session.whole
+            )
             for each in session.iterations
         }
 
@@ -313,7 +321,7 @@ class _Sharing:
             claims.close()
 
     def _follow(self, name: str) -> None:
-        for run in self._followers[name].read_new():
+        for run in self._followers[name].follow().runs:
             self._campaign.take_recorded(run)
 
 
@@ -394,16 +402,10 @@ class _Training:
         """Halve an iteration's block; of several blocks that were too wide, once."""
         if self.campaign.conditions[name].block != too_wide:
             return  # another block was too wide before, and is being halved already
-        path = ledger_path(self.session.ledger, self.session.challenge.name, name)
-        self.campaign.narrow(name, too_wide // 2, read_ledger(path).runs)
+        self.campaign.narrow(name, too_wide // 2, _read_recorded(self.session, name))
         self.progress.note_narrowed(name, too_wide, too_wide // 2)
 
 
-def _read_recorded(session: Session) -> list[Run]:
-    return [
-        run
-        for iteration in session.iterations
-        for run in read_ledger(
-            ledger_path(session.ledger, session.challenge.name, iteration.name)
-        ).runs
-    ]
+def _read_recorded(session: Session, name: str) -> Sequence[Run]:
+    read = read_ledger if session.whole else read_outlines
+    return read(ledger_path(session.ledger, session.challenge.name, name)).runs

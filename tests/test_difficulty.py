@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import sqrt
+from random import Random
+from typing import Any
 
 import pytest
 from builders import make_diverged, make_evidence, make_run
 from msgspec import structs
+from numpy.typing import NDArray
 from scipy import stats
 
 from bench.challenges import MNIST, MNIST_DIGEST, MNIST_DIGITS
 from bench.findings import Difficulty, estimate_sampling_error, measure_difficulty
 from bench.records import Mistake, Run
+from bench.run_table import RunTable
 
 LEANING_FOUR = Mistake(115, 4, 9)
 OPEN_NINE = Mistake(947, 9, 8)
@@ -51,6 +55,31 @@ def test_the_hardest_image_comes_first_with_what_it_is_mostly_taken_for():
     )
     hard = difficulty_of(*runs).hard
     assert [(i.index, i.wrong, i.predicted) for i in hard] == [(3, 3, 0), (9, 3, 7), (7, 2, 3)]
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40])
+def test_mistakes_are_counted_a_bounded_number_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+):
+    """However few at once, the same is found; at most the last run's go beyond the bound."""
+    random = Random(3)
+    wrong = [sorted(random.sample(range(50), random.choice([0, 1, 12]))) for _ in range(60)]
+    runs = runs_of(*([Mistake(i, i % 7, (i + n) % 10) for i in w] for n, w in enumerate(wrong)))
+    expected = difficulty_of(*runs)
+    seen: list[int] = []
+    read = RunTable.mistakes
+
+    def count(table: RunTable, name: str) -> NDArray[Any]:
+        found = read(table, name)
+        seen.append(len(found))
+        return found
+
+    monkeypatch.setattr("bench.findings.difficulty.CHUNK", at_once)
+    monkeypatch.setattr(RunTable, "mistakes", count)
+
+    assert difficulty_of(*runs) == expected
+    assert sum(seen) == 3 * sum(map(len, wrong))
+    assert max(seen) < at_once + 12
 
 
 def test_only_the_last_epoch_counts():

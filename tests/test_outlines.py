@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,17 @@ from bench.challenges import MNIST
 from bench.errors import LedgerError
 from bench.evidence import select_evidence
 from bench.findings import summarise
-from bench.ledger import append_run, decode_run, encode_run, ledger_path, read_ledger, read_outlines
+from bench.ledger import (
+    append_run,
+    decode_run,
+    encode_run,
+    ledger_path,
+    read_ledger,
+    read_outlines,
+    read_scores,
+)
 from bench.records import LayerCost, Run, Status
+from bench.run_table import RunTable
 from bench.verdict import judge
 
 LAYER = LayerCost(
@@ -95,6 +105,59 @@ def test_two_results_of_one_seed_are_an_error_in_outlines_too(path: Path) -> Non
 
     with pytest.raises(LedgerError, match=r"seed 13 .* recorded twice"):
         read_outlines(path)
+
+
+def lose_epoch(run: Run) -> Run:
+    return replace(run, epochs=run.epochs[:-1], mistakes=())
+
+
+def learn_more(run: Run) -> Run:
+    first = replace(run.epochs[0], training_correct=run.epochs[0].training_correct + 1)
+    return replace(run, epochs=(first, *run.epochs[1:]))
+
+
+CONFLICTS: dict[str, Callable[[Run], Run]] = {
+    "status": lambda run: replace(run, status=Status.DIVERGED),
+    "length": lose_epoch,
+    "training": learn_more,
+    "validation": lambda run: make_run(seed=run.seed, final=LUCKY),
+}
+
+
+@pytest.mark.parametrize("change", CONFLICTS.values(), ids=CONFLICTS)
+@pytest.mark.parametrize("at_once", [1, 4, 100])
+def test_the_first_line_that_differs_is_told_as_when_runs_are_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Run], Run], at_once: int
+) -> None:
+    """Whatever differs, and however many repeated runs are compared at a time."""
+    monkeypatch.setattr("bench.ledger._REPEATED", at_once)
+    alike = make_runs(range(6), fingerprint="0" * 64)
+    changed = [change(run) for run in make_runs([9, 2, 5], started="later")]
+    empty = make_run(seed=7, status=Status.DIVERGED, epochs=(), mistakes=())
+    folder = plant_ledger(tmp_path, [*make_runs(range(10, -1, -1)), *alike, *alike])
+    plant_ledger(folder, [*make_runs([4, 9, 4]), *changed, empty])
+    file = ledger_path(folder, "mnist", LATEST.name)
+
+    told = []
+    for read in (read_ledger, read_outlines, read_scores):
+        with pytest.raises(LedgerError, match=r"seed 9 .* recorded twice") as error:
+            read(file)
+        told.append(str(error.value))
+
+    assert len(set(told)) == 1
+
+
+def test_repeated_runs_are_compared_without_an_object_each(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file whose every line is there twice no outline is made; each run counts once."""
+    path.write_bytes(path.read_bytes() * 2)
+    made: list[int] = []
+    monkeypatch.setattr(RunTable, "__getitem__", lambda self, place: made.append(place))
+
+    runs = read_outlines(path).runs
+
+    assert (len(runs), made) == (len(RUNS), [])
 
 
 def test_a_torn_last_line_is_no_outline(path: Path) -> None:

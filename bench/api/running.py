@@ -170,6 +170,7 @@ def _open_session(
         costs={iteration.name: found.cost},
         workers=workers,
         ledger=ledger,
+        whole=True,
     )
 
 

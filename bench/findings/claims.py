@@ -9,9 +9,9 @@ import numpy as np
 from msgspec import Struct
 
 from bench.evidence import Evidence
-from bench.findings.columns import best_counts
+from bench.findings.columns import find_best
 from bench.findings.intervals import Spread, measure_spread
-from bench.findings.ratios import Counts
+from bench.findings.ratios import Ratios
 from bench.findings.scores import Measure
 from bench.records import Answer
 from bench.run_table import RunTable, tabulate
@@ -44,23 +44,25 @@ def compare_claim(evidence: Evidence, claim: Claim) -> tuple[ClaimComparison, ..
 
 def _compare(runs: RunTable, measure: Measure, claimed_percent: float) -> ClaimComparison:
     claimed = Fraction(repr(claimed_percent)) / 100
-    counts = best_counts(runs, measure)
-    best = measure_spread(counts.ratios())
+    accuracies = find_best(runs, measure)
+    best = measure_spread(accuracies)
     return ClaimComparison(
         measure=measure,
         claimed=claimed,
         best=best,
-        percentile=_percentile(claimed, counts),
+        percentile=_percentile(claimed, accuracies),
         answer=_locate(claimed, best),
     )
 
 
-def _percentile(claimed: Fraction, best: Counts) -> Fraction | None:
-    if not len(best.correct):
+def _percentile(claimed: Fraction, best: Ratios) -> Fraction | None:
+    if not len(best):
         return None
-    below = int(np.count_nonzero(best.correct < math.ceil(claimed * best.total)))
-    up_to = int(np.count_nonzero(best.correct <= math.floor(claimed * best.total)))
-    return Fraction(below + up_to, 2 * len(best.correct))
+    below = up_to = 0
+    for parts, whole in best.by_whole():
+        below += int(np.count_nonzero(parts < math.ceil(claimed * whole)))
+        up_to += int(np.count_nonzero(parts <= math.floor(claimed * whole)))
+    return Fraction(below + up_to, 2 * len(best))
 
 
 def _locate(claimed: Fraction, best: Spread | None) -> Answer:

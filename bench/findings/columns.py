@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
 
 import numpy as np
 
 from bench.evidence import find_reached
-from bench.findings.ratios import Counts, Integers, Ratios, count
+from bench.findings.ratios import Counts, Integers, Ratios, find_common, scale_columns
 from bench.findings.scores import Measure
 from bench.records import Challenge
 from bench.run_table import Ints, RunTable
@@ -18,38 +19,47 @@ def find_windowed(runs: RunTable, challenge: Challenge) -> Ints:
     return np.flatnonzero(runs.finished & (runs.lengths >= challenge.window))
 
 
-def count_epochs(runs: RunTable, measure: Measure) -> Counts:
-    """Return the images that were right in each epoch of all runs."""
-    return count(runs.epochs(f"{measure}_correct"), runs.epochs(f"{measure}_total"))
-
-
 def place_last(runs: RunTable, places: Ints, epochs: int) -> Ints:
     """Return where the last epochs of some runs are: a row a run, a column an epoch."""
     ends = (runs.starts + runs.lengths)[places]
     return ends[:, np.newaxis] + np.arange(-epochs, 0)
 
 
-def count_windows(runs: RunTable, challenge: Challenge) -> Counts:
-    """Return the images right in each epoch of the window of the runs that have one, a row each."""
+def list_windows(runs: RunTable, challenge: Challenge) -> tuple[Integers, Integers]:
+    """Return images right and shown in the windows of the runs that have one, a row each."""
     places = place_last(runs, find_windowed(runs, challenge), challenge.window)
-    correct, totals = (runs.epochs(f"validation_{name}")[places] for name in ("correct", "total"))
-    counted = count(correct.ravel(), totals.ravel())
-    return Counts(correct=counted.correct.reshape(places.shape), total=counted.total)
+    return runs.epochs("validation_correct")[places], runs.epochs("validation_total")[places]
 
 
 def average_windows(runs: RunTable, challenge: Challenge) -> Ratios:
     """Return the mean validation accuracy of the window of each run that has one."""
-    window = count_windows(runs, challenge)
-    parts = window.correct.sum(axis=1)
-    return Ratios(parts=parts, wholes=np.full_like(parts, window.total * challenge.window))
+    correct, totals = list_windows(runs, challenge)
+    common = find_common(totals)
+    parts = reduce(np.add, scale_columns(correct, totals, common))
+    return Ratios(parts=parts, wholes=np.full_like(parts, common * challenge.window))
 
 
-def best_counts(runs: RunTable, measure: Measure, places: Ints | None = None) -> Counts:
-    """Return the images right in the best epoch of runs, by default of all that have an epoch."""
-    counts = count_epochs(runs, measure)
-    best = runs.reduce(np.maximum, counts.correct, 0)
+def find_lowest(runs: RunTable, challenge: Challenge) -> Counts:
+    """Return the images right in the lowest epoch of the window of each run that has one."""
+    correct, totals = list_windows(runs, challenge)
+    common = find_common(totals)
+    lowest = reduce(np.minimum, scale_columns(correct, totals, common))
+    return Counts(correct=lowest, total=common)
+
+
+def find_best(runs: RunTable, measure: Measure, places: Ints | None = None) -> Ratios:
+    """Return the accuracy in the best epoch of runs, by default of all that have an epoch.
+
+    Unlike accuracies differ by a part in 10^14 at least (bench.limits.MOST_IMAGES): floats order
+    them, and are equal where they are.
+    """
+    correct, totals = (runs.epochs(f"{measure}_{name}") for name in ("correct", "total"))
+    accuracies = correct / totals
+    best = np.repeat(runs.reduce(np.maximum, accuracies, 0), runs.lengths)
     chosen = np.flatnonzero(runs.lengths) if places is None else places
-    return Counts(correct=best[chosen], total=counts.total)
+    found = np.flatnonzero(accuracies == best)
+    first = found[np.searchsorted(found, runs.starts[chosen])]
+    return Ratios(parts=correct[first].astype(np.int64), wholes=totals[first].astype(np.int64))
 
 
 def first_epochs(runs: RunTable, accuracy: Fraction) -> Ints:
@@ -60,11 +70,12 @@ def first_epochs(runs: RunTable, accuracy: Fraction) -> Ints:
     return np.where(first < len(reached), first - runs.starts + 1, 0)
 
 
-def slopes(correct: Integers, total: int) -> Ratios:
+def slopes(correct: Integers, totals: Integers, common: int) -> Ratios:
     """Return the least-squares slope of accuracy per epoch of rows of two epochs or more."""
     n = correct.shape[1]
-    parts = 6 * (correct @ (2 * np.arange(n) - n + 1).astype(correct.dtype))
-    return Ratios(parts=parts, wholes=np.full_like(parts, total * n * (n * n - 1)))
+    columns = enumerate(scale_columns(correct, totals, common))
+    parts = 6 * reduce(np.add, ((2 * place - n + 1) * column for place, column in columns))
+    return Ratios(parts=parts, wholes=np.full_like(parts, common * n * (n * n - 1)))
 
 
 def order_runs(runs: RunTable, challenge: Challenge) -> Ints:
@@ -72,7 +83,7 @@ def order_runs(runs: RunTable, challenge: Challenge) -> Ints:
 
     Others go by the lowest epoch of their window; equal ones stay in their order.
     """
-    window = count_windows(runs, challenge)
-    lowest = np.full(len(runs), -1, dtype=window.correct.dtype)
-    lowest[find_windowed(runs, challenge)] = window.correct.min(axis=1)
+    found = find_lowest(runs, challenge).correct
+    lowest = np.full(len(runs), -1, dtype=found.dtype)
+    lowest[find_windowed(runs, challenge)] = found
     return np.argsort(lowest, kind="stable")

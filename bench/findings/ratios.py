@@ -7,7 +7,7 @@ it, and a million of them add up in a moment.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -39,21 +39,22 @@ class Ratios:
         """Return each as the float nearest to it."""
         return np.asarray(self.parts / self.wholes, float)
 
-    def _by_whole(self) -> list[tuple[Integers, int]]:
+    def by_whole(self) -> list[tuple[Integers, int]]:
+        """Return the parts of each whole."""
         return [(self.parts[self.wholes == w], int(w)) for w in np.unique(self.wholes)]
 
     def mean(self) -> Fraction:
         """Return the exact mean of at least one."""
-        sums = (Fraction(sum(parts.tolist()), whole) for parts, whole in self._by_whole())
+        sums = (Fraction(sum(parts.tolist()), whole) for parts, whole in self.by_whole())
         return sum(sums, Fraction(0)) / len(self)
 
     def lowest(self) -> Fraction:
         """Return the lowest of at least one."""
-        return min(Fraction(int(parts.min()), whole) for parts, whole in self._by_whole())
+        return min(Fraction(int(parts.min()), whole) for parts, whole in self.by_whole())
 
     def highest(self) -> Fraction:
         """Return the highest of at least one."""
-        return max(Fraction(int(parts.max()), whole) for parts, whole in self._by_whole())
+        return max(Fraction(int(parts.max()), whole) for parts, whole in self.by_whole())
 
     def moments(self) -> Moments:
         """Return the number of at least two, their exact mean and sample variance."""
@@ -79,18 +80,35 @@ class Counts:
     correct: Integers
     total: int
 
-    def ratios(self, correct: Integers | None = None) -> Ratios:
-        """Return these counts, by default, as accuracies."""
-        parts = self.correct if correct is None else correct
-        return Ratios(parts=parts, wholes=np.full(len(parts), self.total, dtype=parts.dtype))
-
 
 def count(correct: Integers, totals: Integers) -> Counts:
     """Return counts of various totals over their common multiple."""
+    common = find_common(totals)
+    return Counts(correct=scale(correct, totals, common), total=common)
+
+
+def find_common(totals: Integers) -> int:
+    """Return the least common multiple of totals."""
+    return math.lcm(*find_distinct(totals.ravel()))
+
+
+def choose_kind(common: int) -> type[np.int64] | type[object]:
+    """Return the type of counts over a common multiple."""
+    return np.int64 if common <= MOST_EXACT else object
+
+
+def scale(correct: Integers, totals: Integers, common: int) -> Integers:
+    """Return counts of various totals over a multiple of all of them."""
+    kind = choose_kind(common)
     distinct = find_distinct(totals)
-    common = math.lcm(*distinct)
-    kind = np.int64 if common <= MOST_EXACT else object
-    scaled = correct.astype(kind)
-    if len(distinct) > 1:
-        scaled = scaled * (common // totals.astype(kind))
-    return Counts(correct=scaled, total=common)
+    factors = np.array([common // total for total in distinct], dtype=kind)
+    scaled: Integers = correct.astype(kind)
+    if distinct != [common]:
+        scaled = scaled * factors[np.searchsorted(np.array(distinct, totals.dtype), totals)]
+    return scaled
+
+
+def scale_columns(correct: Integers, totals: Integers, common: int) -> Iterator[Integers]:
+    """Yield each column of a table as `scale` does: of unlike totals a count takes 200 bytes."""
+    for some, of in zip(correct.T, totals.T, strict=True):
+        yield scale(some, of, common)

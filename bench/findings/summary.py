@@ -17,11 +17,10 @@ from msgspec import Struct
 from bench.evidence import Evidence, find_holding
 from bench.findings.columns import (
     average_windows,
-    best_counts,
-    count_epochs,
-    count_windows,
+    find_best,
     find_windowed,
     first_epochs,
+    list_windows,
     order_runs,
     place_last,
     slopes,
@@ -33,7 +32,7 @@ from bench.findings.intervals import (
     estimate_proportion,
     measure_spread,
 )
-from bench.findings.ratios import Ratios
+from bench.findings.ratios import Ratios, choose_kind, find_common
 from bench.findings.scores import has_window, validation_accuracy
 from bench.records import Challenge, Run, Status
 from bench.run_table import RunTable, tabulate
@@ -99,8 +98,8 @@ def summarise(evidence: Evidence, challenge: Challenge) -> Summary:
         holding=int(np.count_nonzero(find_holding(runs, challenge))),
         window_accuracy=estimate_proportion(windows, confidence=confidence),
         worst=find_worst_seed(runs, challenge),
-        best_training=measure_spread(best_counts(runs, "training").ratios()),
-        best_validation=measure_spread(best_counts(runs, "validation").ratios()),
+        best_training=measure_spread(find_best(runs, "training")),
+        best_validation=measure_spread(find_best(runs, "validation")),
         optimism=_optimism(runs, windows, challenge),
         first_epochs=find_first_epochs(runs, challenge.target),
         window_trend=estimate_mean(_window_slopes(runs, challenge), confidence=confidence),
@@ -151,27 +150,29 @@ def _median(epochs: Sequence[int | None]) -> Fraction | None:
 def _optimism(runs: RunTable, windows: Ratios, challenge: Challenge) -> Fraction | None:
     if not len(windows):
         return None
-    best = best_counts(runs, "validation", find_windowed(runs, challenge))
-    return best.ratios().mean() - windows.mean()
+    best = find_best(runs, "validation", find_windowed(runs, challenge))
+    return best.mean() - windows.mean()
 
 
 def _window_slopes(runs: RunTable, challenge: Challenge) -> Ratios | None:
     """Return the slope of each window, `None` where it is one epoch, which has none."""
     if challenge.window < 2:
         return None
-    window = count_windows(runs, challenge)
-    return slopes(window.correct, window.total)
+    correct, totals = list_windows(runs, challenge)
+    return slopes(correct, totals, find_common(totals))
 
 
 def _late_slopes(runs: RunTable, challenge: Challenge) -> Ratios:
     """Return the slope of the second half of the epochs of each run whose half has one."""
-    counts = count_epochs(runs, "validation")
+    correct, totals = runs.epochs("validation_correct"), runs.epochs("validation_total")
+    common = find_common(totals)
     scored = find_windowed(runs, challenge)
     halves = runs.lengths[scored] // 2
-    parts, wholes = (np.zeros(len(scored), counts.correct.dtype) for _ in range(2))
+    parts, wholes = (np.zeros(len(scored), choose_kind(common)) for _ in range(2))
     for half in np.unique(halves[halves > 1]).tolist():
         alike = halves == half
-        found = slopes(counts.correct[place_last(runs, scored[alike], half)], counts.total)
+        places = place_last(runs, scored[alike], half)
+        found = slopes(correct[places], totals[places], common)
         parts[alike], wholes[alike] = found.parts, found.wholes
     return Ratios(parts=parts[halves > 1], wholes=wholes[halves > 1])
 

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from bench.evidence import Evidence
-from bench.findings.columns import count_windows
+from bench.findings.columns import find_lowest
 from bench.findings.intervals import Share, measure_share
 from bench.records import Challenge
 from bench.run_table import tabulate
@@ -28,10 +28,10 @@ def measure_thresholds(evidence: Evidence, challenge: Challenge) -> tuple[Thresh
     threshold. Each bound holds by itself at the challenge's confidence, not all of them together.
     """
     runs = tabulate(evidence.runs)
-    window = count_windows(runs, challenge)
-    lowest, seeds = np.unique(window.correct.min(axis=1), return_counts=True)
+    found = find_lowest(runs, challenge)
+    lowest, seeds = np.unique(found.correct, return_counts=True)
     minima = {
-        Fraction(int(correct), window.total): int(number)
+        Fraction(int(correct), found.total): int(number)
         for correct, number in zip(lowest, seeds, strict=True)
     }
     above = sum(minima.values())

@@ -121,6 +121,7 @@ def _compose_section(judged: Judged, challenge: Challenge) -> SectionData:
         rates_logarithmic=_is_logarithmic(recipe, rates),
         blocks=group_layers(cost.layers),
         confusions=findings.difficulty.confusions,
+        runs=None if judged.all_shown else len(evidence.runs),
     )
 
 

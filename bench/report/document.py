@@ -78,11 +78,11 @@ class Rate(Struct, frozen=True, kw_only=True):
     rate: float
 
 
-class SectionData(Struct, frozen=True, kw_only=True):
+class SectionData(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One verdict's runs, a column a quantity and a place a seed; errors are images got wrong.
 
     Of many seeds those that are shown one by one; `bands`, `thresholds`, `paths`, `sensitivity` and
-    `confusions` are of all.
+    `confusions` are of all, and `runs` says how many those are.
     """
 
     anchor: str
@@ -122,6 +122,7 @@ class SectionData(Struct, frozen=True, kw_only=True):
     rates_logarithmic: bool
     blocks: tuple[Block, ...]
     confusions: tuple[Confusion, ...]
+    runs: int | None = None
 
 
 class Difference(Struct, frozen=True, kw_only=True):

@@ -193,10 +193,11 @@ def describe_processor(machine: Machine) -> str:
 def tabulate_machines(runs: RunTable) -> Table:
     """Return the machines that trained the runs, and which seeds each trained."""
     machines, machine = runs.machines
-    places, first = np.unique(machine, return_index=True)
+    places, first, counts = np.unique(machine, return_index=True, return_counts=True)
+    ordered = runs.seeds[np.argsort(machine, kind="stable")]
+    groups = np.split(ordered, np.cumsum(counts)[:-1])
     seeds = {
-        machines[place]: runs.seeds[machine == place].tolist()
-        for place in places[np.argsort(first)].tolist()
+        machines[int(places[group])]: groups[group].tolist() for group in np.argsort(first).tolist()
     }
     return Table(
         caption="Where the runs were trained: moves bits and seconds only.",

@@ -57,7 +57,7 @@ def test_a_thousand_seeds_twice(open_page: OpenPage, thousand: Path) -> None:
 def test_of_more_seeds_some_are_drawn_and_the_evidence_of_all(
     open_page: OpenPage, tmp_path: Path
 ) -> None:
-    """A thousand of three thousand lines; the ratios end after the last seed of all."""
+    """A thousand of three thousand lines; the ratios end after the last seed, means are of all."""
     page = open_page(write_planted(tmp_path / "many.html", plant_many(3_000)))
     open_details(page)
     draw_all(page)
@@ -69,4 +69,7 @@ def test_of_more_seeds_some_are_drawn_and_the_evidence_of_all(
     assert texts[-1].startswith("After seed 2999: ratio for FAILS")
     cells = chart.locator("details.numbers tbody tr").last.locator("th, td").all_inner_texts()
     assert cells[:2] == ["3,000", "2999"]
+    front = page.locator("figure[data-chart=parameters] details.numbers tbody tr td:last-child")
+    assert set(front.all_inner_texts()) >= {"3,000 seeds"}
+    assert "1,000 seeds" not in front.all_inner_texts()
     assert "NaN" not in chart.locator("svg").evaluate("each => each.outerHTML")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 from statistics import mean
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from builders import make_diverged, make_iteration, make_run
+from builders import make_diverged, make_epoch, make_evidence, make_iteration, make_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -19,7 +21,8 @@ from bench.challenges import MNIST
 from bench.consistency import decide
 from bench.evidence import count_steady, count_steady_epochs, run_holds, select_evidence
 from bench.findings import describe, summarise
-from bench.findings.columns import average_windows, best_counts, first_epochs, order_runs
+from bench.findings.columns import average_windows, find_best, first_epochs, order_runs
+from bench.findings.ratios import Ratios
 from bench.findings.scores import (
     best_accuracies,
     first_epoch_at,
@@ -28,6 +31,7 @@ from bench.findings.scores import (
     window_minimum,
 )
 from bench.ledger import encode_run, ledger_path, read_ledger, read_outlines, read_scores
+from bench.limits import MOST_IMAGES
 from bench.records import Run, Status
 from bench.run_table import tabulate
 from bench.verdict import judge_all
@@ -35,6 +39,12 @@ from bench.verdict import judge_all
 counts = st.lists(st.integers(9_930, 9_950), max_size=6)
 outcomes = st.lists(st.tuples(counts, st.booleans(), st.sampled_from([10_000, 9_999, 20_000])))
 """Of each seed the counts of its epochs, whether it diverged, and how many images there were."""
+
+
+def list_ratios(ratios: Ratios) -> list[Fraction]:
+    """Return each as a fraction."""
+    pairs = zip(ratios.parts.tolist(), ratios.wholes.tolist(), strict=True)
+    return [Fraction(part, whole) for part, whole in pairs]
 
 
 def build(outcomes: list[tuple[list[int], bool, int]]) -> list[Run]:
@@ -60,8 +70,7 @@ def test_columns_say_of_each_run_what_is_said_of_one(
     assert count_steady(table, target).tolist() == [count_steady_epochs(r, target) for r in runs]
     first = [first_epoch_at(run, target) or 0 for run in runs]
     assert first_epochs(table, target).tolist() == first
-    best = best_counts(table, "validation")
-    assert [Fraction(n, best.total) for n in best.correct.tolist()] == list(best_accuracies(runs))
+    assert list_ratios(find_best(table, "validation")) == list(best_accuracies(runs))
     windows = average_windows(table, MNIST)
     means = [mean_window_accuracy(run, MNIST) for run in scored]
     assert windows.floats().tolist() == [float(each) for each in means]
@@ -127,3 +136,53 @@ def test_common_multiples_beyond_machine_integers_stay_exact() -> None:
     assert math.prod(totals) > 1 << 63
     assert windows.mean() == mean(Fraction(total - 7, total) for total in totals)
     assert windows.lowest() == Fraction(totals[-1] - 7, totals[-1])
+
+
+PRIMES = [
+    total
+    for total in range(9_999_000, MOST_IMAGES)
+    if all(total % divisor for divisor in range(2, math.isqrt(MOST_IMAGES) + 1))
+][:60]
+
+
+def draw_unlike(seeds: int) -> list[Run]:
+    """Return runs whose epochs differ by hardly an image, each of another number of images."""
+    random = Random(5)
+    runs = []
+    for seed in range(seeds):
+        totals = random.choices([*PRIMES, MOST_IMAGES], k=15)
+        epochs = tuple(
+            replace(
+                make_epoch(validation_correct=total // 2 + random.randint(0, 1), total=total),
+                training_correct=total // 3,
+                training_total=total,
+            )
+            for total in totals
+        )
+        runs.append(replace(make_run(seed=seed, mistakes=()), epochs=epochs))
+    return runs
+
+
+def test_epochs_of_unlike_numbers_of_images_are_ordered_exactly() -> None:
+    """The best and the worst are those of exact fractions, where these differ in digit 14."""
+    runs = draw_unlike(40)
+    table = tabulate(runs)
+
+    assert list_ratios(find_best(table, "validation")) == list(best_accuracies(runs))
+    worst = sorted(runs, key=lambda run: window_minimum(run, MNIST) or Fraction(-1))
+    assert [runs[place] for place in order_runs(table, MNIST).tolist()] == worst
+    windows = list_ratios(average_windows(table, MNIST))
+    assert windows == [mean_window_accuracy(run, MNIST) for run in runs]
+
+
+def test_unlike_numbers_of_images_take_little_memory() -> None:
+    """The product of sixty primes has 175 bytes: not one for every epoch of all runs at a time."""
+    evidence = make_evidence(tabulate(draw_unlike(1_000)))
+    summarise(evidence, MNIST)
+
+    tracemalloc.start()
+    summarise(evidence, MNIST)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 2_000 * 1_000

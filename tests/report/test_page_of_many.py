@@ -10,15 +10,20 @@ from random import Random
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pytest
-from builders import make_diverged, make_iteration, make_run
+from builders import MACHINE, make_diverged, make_iteration, make_run
+from msgspec.structs import replace
 from page_reader import Element, find_charts, read_data
 
 from bench.challenges import MNIST
 from bench.evidence import run_holds, select_evidence
 from bench.records import Mistake, Run
 from bench.report.page import render_page
+from bench.report.tables import tabulate_machines
 from bench.report.view import share_page
+from bench.report.wording import format_seeds
+from bench.run_table import RunTable, tabulate
 from bench.verdict import judge_all
 
 RUNS = 3_000
@@ -95,6 +100,7 @@ def test_a_shown_run_is_shown_as_it_is(section: dict[str, Any]) -> None:
 
 def test_bands_thresholds_and_confusions_are_of_all_runs(section: dict[str, Any]) -> None:
     """Counted anew, run by run."""
+    assert section["runs"] == RUNS
     for place, band in enumerate(section["bands"]):
         epoch = [r.epochs[place].validation_correct for r in PLANTED if len(r.epochs) > place]
         assert (band["runs"], band["median"]) == (len(epoch), median(epoch))
@@ -137,6 +143,25 @@ def test_it_says_which_runs_are_shown_and_where_all_are(
     assert f"downloaded are {told}" in html
     assert "<code>bench export</code> writes each" in html
     assert "<h3>Every run</h3>" not in html
+
+
+def test_machines_are_told_apart_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the order of their first seeds, which are read once and not anew for each machine."""
+    names = [f"machine {(seed * seed) % 7}" for seed in range(60)]
+    runs = tabulate(
+        make_run(seed=seed, machine=replace(MACHINE, device=name))
+        for seed, name in enumerate(names)
+    )
+    looks: list[int] = []
+    monkeypatch.setattr(RunTable, "seeds", property(lambda _: looks.append(1) or np.arange(60)))
+
+    rows = tabulate_machines(runs).rows
+
+    assert len(looks) == 1
+    assert [(row[0], row[-1]) for row in rows] == [
+        (name, format_seeds([seed for seed in range(60) if names[seed] == name]))
+        for name in dict.fromkeys(names)
+    ]
 
 
 @pytest.mark.parametrize(

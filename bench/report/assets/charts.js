@@ -608,7 +608,7 @@ function frontier(cost, label, width, keys) {
     numbers: {
       columns: ["Network", label, "Accuracy", "Rests on"],
       rows: [
-        ...points.map((p) => [p.name, format.count(p.cost), p.section.mean.text, `${format.count(p.section.seeds.length)} seeds`]),
+        ...points.map((p) => [p.name, format.count(p.cost), p.section.mean.text, `${format.count(p.section.runs ?? p.section.seeds.length)} seeds`]),
         ...claims.map((c) => [c.name, format.count(c.cost), c.text, "one run, as claimed"]),
       ],
     },
