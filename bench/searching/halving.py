@@ -15,23 +15,15 @@ from typing import Protocol
 from bench.errors import BenchError, RecipeError, SearchError
 from bench.figures import format_count
 from bench.iterations import Iteration
-from bench.records import Cost, Run
+from bench.records import Conditions, Run
 from bench.searching.configurations import Family
 from bench.searching.proposals import Proposal, Proposals
 from bench.searching.spaces import Space
-from bench.searching.studies import Study, Trial
+from bench.searching.studies import Found, Study, Trial
 from bench.searching.values import average, value_run
 
 MOST_REFUSED = 5
 """When none of so many configurations can be built, it is the space that is wrong."""
-
-
-class Found(Protocol):
-    """What a look at a network gives."""
-
-    @property
-    def cost(self) -> Cost:
-        """Return its parameters."""
 
 
 class Trainer(Protocol):
@@ -44,8 +36,10 @@ class Trainer(Protocol):
     def inspect(self, iteration: Iteration) -> Found:
         """Look at a configuration's network."""
 
-    def want(self, iteration: Iteration, seeds: Sequence[int]) -> None:
-        """Ask for runs."""
+    def want(
+        self, iteration: Iteration, conditions: Conditions | None, seeds: Sequence[int]
+    ) -> None:
+        """Ask for runs under these conditions, of which no others are taken."""
 
     def wait(self, iteration: Iteration, seeds: Sequence[int]) -> tuple[Run, ...] | str | None:
         """Return runs, why one was given up, or `None` when there will be none now."""
@@ -130,7 +124,7 @@ class Search:
         return self._space.seeds[: self._space.rungs[job.rung]]
 
     def _want(self, job: _Job) -> None:
-        self._trainer.want(job.iteration, self._seeds(job))
+        self._trainer.want(job.iteration, job.trial.conditions, self._seeds(job))
 
     def _judge(self, job: _Job, runs: tuple[Run, ...]) -> _Job | None:
         """Judge a configuration by the seeds it has; return what follows, `None` at its end."""
@@ -184,15 +178,15 @@ class Search:
         if iteration is None:
             return Trial(number=number, drawn=proposal.drawn, refused=reason)
         name, fingerprint = iteration.name, iteration.fingerprint
-        parameters: int | None = None
+        found: Found | None = None
         try:
-            parameters = self._trainer.inspect(iteration).cost.parameters
+            found = self._trainer.inspect(iteration)
         except BenchError as error:
             reason = str(error)
-        over = parameters is not None and parameters >= self._goal.parameters
-        if over and parameters is not None:
+        over = found is not None and found.parameters >= self._goal.parameters
+        if over and found is not None:
             reason = (
-                f"{format_count(parameters)} parameters, not fewer than "
+                f"{format_count(found.parameters)} parameters, not fewer than "
                 f"{format_count(self._goal.parameters)}"
             )
         return Trial(
@@ -200,7 +194,8 @@ class Search:
             drawn=proposal.drawn,
             iteration=name,
             fingerprint=fingerprint,
-            parameters=parameters,
+            parameters=None if found is None else found.parameters,
+            conditions=None if found is None else found.conditions,
             refused=reason,
             over_budget=over,
         )

@@ -20,17 +20,24 @@ from bench.errors import SearchError
 from bench.files import read_regular, write_whole
 from bench.limits import MOST_WHOLE_FILE_BYTES
 from bench.literals import shorten
-from bench.records import Digest, Name
+from bench.records import Conditions, Digest, Name
 
 FORMAT = 1
 Count = Annotated[int, Meta(ge=0)]
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """What a look at a configuration's network gives: how it would be trained here and now."""
+
+    parameters: int
+    conditions: Conditions
+
+
 class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One configuration: what was drawn by path, and what a look at its network found.
 
-    `iteration` is its name in the ledger. `refused` says why it is never trained; `parameters` is
-    `None` where no network could be built.
+    `iteration` is its name in the ledger, and its runs are those under `conditions`. `refused` says
+    why it is never trained; `parameters` is `None` where no network could be built.
     """
 
     number: Count
@@ -38,6 +45,7 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
     iteration: Name | None = None
     fingerprint: Digest | None = None
     parameters: Count | None = None
+    conditions: Conditions | None = None
     refused: str | None = None
     over_budget: bool = False
 

@@ -10,22 +10,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planted_runs import make_cost, make_epoch, make_run
+from planted_runs import CONDITIONS, make_epoch, make_run
 from spaces_for_tests import RATES, read, read_family
 
 from bench.errors import IterationError, SearchError
 from bench.iterations import Iteration
-from bench.records import Run, Status
+from bench.records import Conditions, Run, Status
 from bench.searching.configurations import Family
 from bench.searching.halving import Goal, Search
 from bench.searching.spaces import Space
-from bench.searching.studies import Study, Trial
+from bench.searching.studies import Found, Study, Trial
 from bench.searching.values import value_run
 
 pytest.importorskip("optuna")
@@ -54,14 +53,17 @@ class Planter:
     def is_closing(self) -> bool:
         return self.patience <= 0
 
-    def inspect(self, iteration: Iteration) -> Any:
+    def inspect(self, iteration: Iteration) -> Found:
         if self.broken is not None:
             raise IterationError(self.broken)
         over = iteration.recipe.batch_size == self.too_large
-        return SimpleNamespace(cost=make_cost(parameters=10_000 if over else self.parameters))
+        return Found(parameters=10_000 if over else self.parameters, conditions=CONDITIONS)
 
-    def want(self, iteration: Iteration, seeds: Sequence[int]) -> None:
+    def want(
+        self, iteration: Iteration, conditions: Conditions | None, seeds: Sequence[int]
+    ) -> None:
         assert min(seeds) >= 1_000_000
+        assert conditions == CONDITIONS
 
     def wait(self, iteration: Iteration, seeds: Sequence[int]) -> tuple[Run, ...] | str | None:
         for seed in seeds:
@@ -178,7 +180,7 @@ def test_what_was_drawn_is_kept_though_optuna_would_draw_otherwise(
     iteration = family.recall(drawn)
     line = Trial(
         number=2, drawn=drawn, iteration=iteration.name, fingerprint=iteration.fingerprint,
-        parameters=7_924,
+        parameters=7_924, conditions=CONDITIONS,
     )  # fmt: skip
     trials, study.trials = study.trials, study.trials[:2]
     for trial in (line, *trials[3:]):
