@@ -37,7 +37,8 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One configuration: what was drawn by path, and what a look at its network found.
 
     `iteration` is its name in the ledger, and its runs are those under `conditions`. `refused` says
-    why it is never trained; `parameters` is `None` where no network could be built.
+    why it is never trained; `parameters` is `None` where no network could be built. Where neither
+    is known, a look at its network came to nothing that says anything about it.
     """
 
     number: Count
@@ -48,6 +49,11 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
     conditions: Conditions | None = None
     refused: str | None = None
     over_budget: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its network has still to be looked at."""
+        return self.refused is None and self.conditions is None
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -126,15 +132,15 @@ class Study:
                 )
         self.trials = self._read_trials()
 
-    def append(self, trial: Trial) -> None:
-        """Add a configuration; the file is written beside its place and moved there.
+    def put(self, trial: Trial) -> None:
+        """Add a configuration, or what is known of it now; the file is replaced as a whole.
 
         Should it be lost with the machine, the same are drawn again and their runs found.
 
         Raises:
             SearchError: it cannot be written.
         """
-        trials = [*self.trials, trial]
+        trials = [*self.trials[: trial.number], trial, *self.trials[trial.number + 1 :]]
         self._write(self._trials_file, b"".join(_encoder.encode(t) + b"\n" for t in trials))
         self.trials = trials
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from planted_runs import CONDITIONS, make_epoch, make_run
 from spaces_for_tests import RATES, read, read_family
 
-from bench.errors import IterationError, SearchError
+from bench.errors import BenchError, EngineError, IterationError, SearchError, UnansweredError
 from bench.iterations import Iteration
 from bench.records import Conditions, Run, Status
 from bench.searching.configurations import Family
@@ -47,7 +47,7 @@ class Planter:
     parameters: int = 7_924
     too_large: int | None = None
     """A batch size whose networks are over the budget."""
-    broken: str | None = None
+    broken: IterationError | None = None
 
     @property
     def is_closing(self) -> bool:
@@ -55,7 +55,7 @@ class Planter:
 
     def inspect(self, iteration: Iteration) -> Found:
         if self.broken is not None:
-            raise IterationError(self.broken)
+            raise self.broken
         over = iteration.recipe.batch_size == self.too_large
         return Found(parameters=10_000 if over else self.parameters, conditions=CONDITIONS)
 
@@ -184,7 +184,7 @@ def test_what_was_drawn_is_kept_though_optuna_would_draw_otherwise(
     )  # fmt: skip
     trials, study.trials = study.trials, study.trials[:2]
     for trial in (line, *trials[3:]):
-        study.append(trial)
+        study.put(trial)
     planter = Planter()
     again, _, _ = search(space, family, tmp_path, planter, trials=5)
     assert again.trials[2] == line
@@ -239,10 +239,58 @@ def test_a_run_that_is_given_up_costs_its_configuration(
     assert {reason for _, _, reason in failed} == {"took its worker down"}
 
 
-def test_a_space_of_which_nothing_can_be_built_is_an_error(
+@pytest.mark.parametrize("error", [UnansweredError, EngineError])
+def test_a_look_that_came_to_nothing_is_taken_again(
+    error: type[BenchError], space: Space, family: Family, whole: Any, tmp_path: Path
+) -> None:
+    """A process that the system ended says nothing of its configuration, as no answer in time."""
+
+    @dataclass
+    class Busy(Planter):
+        looks: int = 0
+
+        def inspect(self, iteration: Iteration) -> Found:
+            self.looks += 1
+            if self.looks == 2:
+                raise error("model.py:Net: ended its process")
+            return super().inspect(iteration)
+
+    planter = Busy()
+    study, lines, done = search(space, family, tmp_path, planter, trials=5)
+    assert done
+    assert [trial.number for trial in study.trials if trial.is_open] == [1]
+    assert ("failed", 1, "model.py:Net: ended its process") in lines
+    again, lines, done = search(space, family, tmp_path, planter, trials=5)
+    assert done
+    assert again.trials[1] == whole[0][1]
+    assert [t.drawn for t in again.trials] == [t.drawn for t in study.trials]
+    assert not [line for line in lines if line[0] == "failed"]
+    assert (again.trials[1].iteration, 1_000_000) in planter.trained
+
+
+def test_what_a_model_says_of_itself_is_a_refusal(
     space: Space, family: Family, tmp_path: Path
 ) -> None:
-    planter = Planter(broken="model.py:Net: cannot be run; correct it")
+    """It is not built again."""
+
+    class Picky(Planter):
+        def inspect(self, iteration: Iteration) -> Found:
+            if iteration.recipe.batch_size == 64:
+                raise IterationError("model.py:Net: cannot be run (ValueError: 64)")
+            return super().inspect(iteration)
+
+    study, lines, done = search(space, family, tmp_path, Picky())
+    refused = [trial for trial in study.trials if trial.refused is not None]
+    assert done
+    assert 0 < len(refused) < TRIALS
+    assert not [line for line in lines if line[0] == "failed"]
+
+
+@pytest.mark.parametrize("kind", [IterationError, UnansweredError])
+def test_a_space_of_which_nothing_can_be_built_is_an_error(
+    kind: type[IterationError], space: Space, family: Family, tmp_path: Path
+) -> None:
+    planter = Planter(broken=kind("model.py:Net: cannot be run; correct it"))
     with pytest.raises(SearchError, match=r"none of 5 configurations .*model\.py:Net"):
         search(space, family, tmp_path, planter)
 
