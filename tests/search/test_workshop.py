@@ -24,6 +24,7 @@ from bench.iterations import Iteration
 from bench.records import Conditions, Run
 from bench.searching import workshop as workshops
 from bench.searching.configurations import Family
+from bench.searching.halving import Goal, Search
 from bench.searching.results import collect_results
 from bench.searching.spaces import Space
 from bench.searching.studies import Study, Trial
@@ -38,11 +39,15 @@ SEEDS = (1_000_000, 1_000_001)
 
 @dataclass
 class Bench:
-    """Workshops on one ledger; `engine` is what inspections choose, `trained` what workers got."""
+    """Workshops on one ledger; `engine` is what inspections choose, `trained` what was finished.
+
+    `patience` is after how many more runs there is an interruption.
+    """
 
     folder: Path
     images: Dataset
     engine: str = "native"
+    patience: int = -1
     trained: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def open(self) -> Workshop:
@@ -50,13 +55,17 @@ class Bench:
             challenge=DIGITS, dataset=self.images, device=torch.device("cpu"), engine="auto",
             block=None, side_by_side=1, workers=2, ledger=self.folder / "ledger",
         )  # fmt: skip
-        return Workshop(equipment, Silence(), Interruption(), deadline=None)  # type: ignore[arg-type]
+        self.interruption = Interruption()
+        return Workshop(equipment, Silence(), self.interruption, deadline=None)  # type: ignore[arg-type]
 
     def inspect(self, iteration: Iteration, *_: object, **__: object) -> Inspection:
         choice = EngineChoice(engine=self.engine, block=1, notice=None)
         return Inspection(cost=make_cost(), choice=choice, iteration=iteration, notes=())
 
     def plant(self, unit: Unit) -> tuple[Run, ...]:
+        self.trained.update((unit.iteration.name, seed) for seed in unit.seeds)
+        self.patience -= len(unit.seeds)
+        self.interruption.requested = self.patience == 0
         return tuple(
             make_run(
                 iteration=unit.iteration, seed=seed, conditions=unit.conditions,
@@ -76,7 +85,7 @@ class Silence:
     """A progress that shows nothing."""
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
+        return lambda *_, **__: None
 
 
 @pytest.fixture
@@ -98,7 +107,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         has_room = True
 
         def submit(self, unit: Unit) -> None:
-            made.trained.update((unit.iteration.name, seed) for seed in unit.seeds)
             self.waiting.append(unit)
 
         def collect(self, **_: object) -> Collected:
@@ -137,6 +145,26 @@ def train(bench: Bench, iteration: Iteration, seeds: Sequence[int]) -> tuple[Run
 
 def conditions_of(engine: str) -> Conditions:
     return describe_conditions(torch.device("cpu"), "fp32", engine=engine)
+
+
+@pytest.mark.parametrize("stops", [(), (1, 4, 7)])
+def test_no_run_is_trained_twice(bench: Bench, stops: tuple[int, ...]) -> None:
+    """Though configurations are drawn again, of six there are, and the search is stopped."""
+    pytest.importorskip("optuna")
+    text = SPACE.replace("{ from = 0.02, to = 0.2, log = true }", "{ choices = [0.05, 0.1] }")
+    space, family = read(text), read_family(text)
+    study = Study(bench.folder)
+    for patience in (*stops, -1):
+        bench.patience = patience
+        with study.lock(), bench.open() as workshop:
+            study.begin({"space": dict(space.written)}, space.path)
+            goal = Goal(window=3, parameters=10_000)
+            done = Search(space, family, study, workshop, Silence(), goal).run(14)
+        assert done == (patience < 0)
+    names = [trial.iteration for trial in study.trials]
+    assert len(set(names)) < len(names) == 14
+    assert set(bench.trained.values()) == {1}
+    assert {name for name, _ in bench.trained} == set(names)
 
 
 def test_runs_under_other_conditions_are_not_taken(bench: Bench, iteration: Iteration) -> None:
