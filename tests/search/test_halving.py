@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from bench.iterations import Iteration
 from bench.records import Conditions, Run, Status
 from bench.searching.configurations import Family
 from bench.searching.halving import Goal, Search
-from bench.searching.spaces import Space
+from bench.searching.spaces import Objective, Space
 from bench.searching.studies import Found, Study, Trial
 from bench.searching.values import value_run
 
@@ -327,3 +328,11 @@ def test_a_run_is_worth_the_lowest_of_its_window() -> None:
     assert float(value_run(run, window=4, objective="minimum")) == 0.98
     early = make_run(status=Status.DIVERGED, epochs=(make_epoch(9_999),))
     assert value_run(early, window=3, objective="minimum") == 0
+
+
+@pytest.mark.parametrize("objective", ["minimum", "mean"])
+def test_a_run_shorter_than_the_window_is_worth_nothing(objective: Objective) -> None:
+    """The lowest of two epochs is never below that of three."""
+    short = make_run(epochs=(make_epoch(9_990), make_epoch(9_991)))
+    assert value_run(short, window=3, objective=objective) == 0
+    assert value_run(short, window=2, objective=objective) > Fraction(9_989, 10_000)
