@@ -176,7 +176,7 @@ class Search:
             trial = known
         self._listener.note_drawn(trial, is_new=trial is not known)
         if trial.refused is None and iteration is not None:
-            self._check_code(trial, iteration)
+            self._study.check_code(number, iteration)
             return _Job(trial, proposal, iteration)
         self._proposals.refuse(proposal)
         return None
@@ -217,11 +217,4 @@ class Search:
             raise SearchError(
                 f"{self._space.path}: none of {MOST_REFUSED} configurations can be trained: "
                 f"{reason}"
-            )
-
-    def _check_code(self, trial: Trial, iteration: Iteration) -> None:
-        if trial.fingerprint != iteration.fingerprint:
-            raise SearchError(
-                f"{self._study.folder}: configuration {trial.number} is of other code than "
-                f"{self._space.model} now; put that back, or name another --study"
             )

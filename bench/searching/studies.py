@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from bench.errors import SearchError
 from bench.files import read_regular, write_whole
+from bench.iterations import Iteration
 from bench.limits import MOST_WHOLE_FILE_BYTES
 from bench.literals import shorten
 from bench.records import Conditions, Digest, Name
@@ -124,10 +125,11 @@ class Study:
             if name.partition(".")[0] in identity or name == "format"
         }
         for name in sorted({*mine, *wanted}):
-            if mine.get(name) != wanted.get(name):
+            was, is_now = mine.get(name), wanted.get(name)
+            if (type(was), was) != (type(is_now), is_now):  # 4 to 20 is drawn unlike 4.0 to 20.0
                 raise SearchError(
-                    f"{space}: {name.removeprefix('space.')} was {_show(mine.get(name))} when the "
-                    f"study {self.folder} began and is {_show(wanted.get(name))}; put it back, or "
+                    f"{space}: {name.removeprefix('space.')} was {_show(was)} when the "
+                    f"study {self.folder} began and is {_show(is_now)}; put it back, or "
                     "name another --study"
                 )
         self.trials = self._read_trials()
@@ -143,6 +145,18 @@ class Study:
         trials = [*self.trials[: trial.number], trial, *self.trials[trial.number + 1 :]]
         self._write(self._trials_file, b"".join(_encoder.encode(t) + b"\n" for t in trials))
         self.trials = trials
+
+    def check_code(self, number: int, iteration: Iteration) -> None:
+        """Make sure that a configuration is of today's code.
+
+        Raises:
+            SearchError: it is of other code.
+        """
+        if self.trials[number].fingerprint != iteration.fingerprint:
+            raise SearchError(
+                f"{self.folder}: configuration {number} is of other code than its model and recipe "
+                "now; put that back, or name another --study"
+            )
 
     def _read_identity(self) -> dict[str, Any]:
         try:

@@ -308,6 +308,17 @@ def test_another_space_is_another_study(
         search(read(text), read_family(text), tmp_path, Planter(), trials=1)
 
 
+def test_whole_numbers_are_no_fractions_to_a_study(tmp_path: Path) -> None:
+    """From 4 to 20 there are 17 numbers to draw, from 4.0 to 20.0 a thousand steps."""
+    for written in ("{ from = 4, to = 20 }", "{ from = 4.0, to = 20.0 }"):
+        space = read(f'model = "net.py:Net"\narguments.width = {written}')
+        study = Study(tmp_path)
+        if not study.has_begun:
+            study.begin({"space": dict(space.written)}, space.path)
+    with pytest.raises(SearchError, match=r"arguments\.width\.from was 4 when .* and is 4\.0; put"):
+        study.resume({"space": dict(space.written)}, space.path)
+
+
 def test_two_at_once_are_refused(space: Space, family: Family, tmp_path: Path) -> None:
     with Study(tmp_path).lock(), pytest.raises(SearchError, match=r"another `bench search`"):
         search(space, family, tmp_path, Planter())

@@ -7,14 +7,20 @@ import os
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spaces_for_tests import NETWORK
+from click.testing import CliRunner
+from planted_runs import CONDITIONS, make_run, plant_ledger
+from spaces_for_tests import NETWORK, RATES, read, read_family
 
 import bench
+from bench.commands.search import command
+from bench.errors import SearchError
 from bench.ledger import read_ledger
+from bench.searching.studies import Study, Trial
 
 ROOT = Path(bench.__file__).parent.parent
 SPACE = """
@@ -156,6 +162,32 @@ def test_another_number_may_be_picked(project: Path, tmp_path: Path) -> None:
     done = run(project, "space.toml", "--results", "--write", str(tmp_path / "x"), "--pick", "99")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "no configuration 99" in done.stderr
+
+
+def test_no_recipe_is_written_of_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that says of a configuration what today's code does not make of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("space.toml").write_text(RATES)
+    space, family = read(RATES), read_family(RATES)
+    drawn = dict.fromkeys(family.fields, 0)
+    iteration = replace(family.recall(drawn), fingerprint="f" * 64)
+    study = Study(Path("study"))
+    identity = {"space": dict(space.written), "base": family.base.fingerprint}
+    study.begin({**identity, "challenge": "mnist"}, space.path)
+    study.put(
+        Trial(
+            number=0, drawn=drawn, iteration=iteration.name, fingerprint=iteration.fingerprint,
+            parameters=7_924, conditions=CONDITIONS,
+        )
+    )  # fmt: skip
+    plant_ledger(study.ledger, [make_run(iteration=iteration, seed=1_000_000)])
+    arguments = ["space.toml", "--study", "study", "--results", "--write", "best.toml"]
+    done = CliRunner().invoke(command, arguments, standalone_mode=False)
+    assert isinstance(done.exception, SearchError), done.exception
+    assert "configuration 0 is of other code" in str(done.exception)
+    assert not Path("best.toml").exists()
 
 
 @pytest.mark.parametrize(
