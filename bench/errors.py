@@ -27,6 +27,10 @@ class IterationError(BenchError):
     """An iteration that does not exist, or whose file cannot be read as one."""
 
 
+class UnansweredError(IterationError):
+    """A model file whose process ended or took too long: another time it may do."""
+
+
 class RecipeError(BenchError):
     """A recipe that does not exist, or whose file cannot be read as one; names the field."""
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from processes import ledger_file, stable_lines
 
-from bench.errors import IterationError
+from bench.errors import IterationError, UnansweredError
 from bench.executors.inspection import inspect_iteration
 from bench.iterations import read_iteration
 
@@ -56,6 +56,8 @@ def test_a_file_that_cannot_be_run_is_an_error_of_its_own(
         inspect_iteration(read_iteration(path), CPU, engine="eager", limit_seconds=5)
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
+    unanswered = "takes longer" in message or "ended its process" in message
+    assert isinstance(caught.value, UnansweredError) == unanswered
 
 
 def test_what_a_file_does_does_not_reach_this_process(

@@ -305,10 +305,11 @@ class _Command:
         if not chosen or chosen[0] is None:
             which = "" if self._pick is None else f" {self._pick}"
             raise SearchError(f"--write {path}: no configuration{which} has been trained")
-        drawn = self._study.trials[chosen[0].number].drawn
-        iteration = self._family.recall(drawn)
+        number = chosen[0].number
+        iteration = self._family.recall(self._study.trials[number].drawn)
+        self._study.check_code(number, iteration)
         heading = (
-            f"# Configuration {chosen[0].number} of {self._study.folder}, {iteration.name}: "
+            f"# Configuration {number} of {self._study.folder}, {iteration.name}: "
             f"{len(chosen[0].seeds)} tuning seeds.\n"
         )
         try:

@@ -26,7 +26,7 @@ from msgspec import Struct
 from torch import nn
 
 from bench.cost import INPUT_SHAPE
-from bench.errors import BenchError, IterationError
+from bench.errors import BenchError, IterationError, UnansweredError
 from bench.executors.dependencies import find_uncovered, list_opened
 from bench.executors.examination import examine, explain
 from bench.executors.intrusions import find_change, take_snapshot
@@ -103,8 +103,8 @@ def inspect_iteration(
     `shape` is that of one image of the dataset: channels, rows, columns.
 
     Raises:
-        IterationError: the file takes too long, ends its process, or raises an error, or its
-            network does not do for such images.
+        UnansweredError: the file takes too long, or its process ends.
+        IterationError: the file raises an error, or its network does not do for such images.
         EngineError: an engine or a block that is asked for does not do for the iteration.
     """
     start_early()
@@ -144,14 +144,14 @@ def _receive(pipe: Connection, iteration: Iteration, limit_seconds: float | None
     warned = ""
     while True:
         if not pipe.poll(None if end is None else max(0.0, end - time.monotonic())):
-            raise IterationError(
+            raise UnansweredError(
                 f"{iteration.label}: importing, building and counting it takes longer than "
                 f"{limit_seconds:g} seconds; correct it, it may loop for ever{warned}"
             )
         try:
             answer = pipe.recv()
         except EOFError:
-            raise IterationError(
+            raise UnansweredError(
                 f"{iteration.label}: ended its process while it was imported or built; correct it"
                 f"{warned}"
             ) from None

@@ -16,7 +16,7 @@ from bench.recipes import KIND, find_recipe, make_recipe
 from bench.searching.spaces import Draw, Field, Space, fill
 from models.recipe import Recipe
 
-_DIGITS = 8
+_DIGITS = 16
 """Of a fingerprint, in the name under which the ledger keeps a configuration."""
 
 

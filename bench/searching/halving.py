@@ -12,26 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.errors import BenchError, RecipeError, SearchError
+from msgspec.structs import replace
+
+from bench.errors import BenchError, EngineError, RecipeError, SearchError, UnansweredError
 from bench.figures import format_count
 from bench.iterations import Iteration
-from bench.records import Cost, Run
+from bench.records import Conditions, Run
 from bench.searching.configurations import Family
 from bench.searching.proposals import Proposal, Proposals
 from bench.searching.spaces import Space
-from bench.searching.studies import Study, Trial
+from bench.searching.studies import Found, Study, Trial
 from bench.searching.values import average, value_run
 
 MOST_REFUSED = 5
 """When none of so many configurations can be built, it is the space that is wrong."""
-
-
-class Found(Protocol):
-    """What a look at a network gives."""
-
-    @property
-    def cost(self) -> Cost:
-        """Return its parameters."""
 
 
 class Trainer(Protocol):
@@ -44,8 +38,10 @@ class Trainer(Protocol):
     def inspect(self, iteration: Iteration) -> Found:
         """Look at a configuration's network."""
 
-    def want(self, iteration: Iteration, seeds: Sequence[int]) -> None:
-        """Ask for runs."""
+    def want(
+        self, iteration: Iteration, conditions: Conditions | None, seeds: Sequence[int]
+    ) -> None:
+        """Ask for runs under these conditions, of which no others are taken."""
 
     def wait(self, iteration: Iteration, seeds: Sequence[int]) -> tuple[Run, ...] | str | None:
         """Return runs, why one was given up, or `None` when there will be none now."""
@@ -120,7 +116,7 @@ class Search:
             if result is None:
                 return False
             if isinstance(result, str):
-                self._fail(job, result)
+                self._fail(job.trial, job.proposal, result)
             elif (following := self._judge(job, result)) is not None:
                 self._want(following)
                 queue.append(following)
@@ -130,7 +126,7 @@ class Search:
         return self._space.seeds[: self._space.rungs[job.rung]]
 
     def _want(self, job: _Job) -> None:
-        self._trainer.want(job.iteration, self._seeds(job))
+        self._trainer.want(job.iteration, job.trial.conditions, self._seeds(job))
 
     def _judge(self, job: _Job, runs: tuple[Run, ...]) -> _Job | None:
         """Judge a configuration by the seeds it has; return what follows, `None` at its end."""
@@ -144,31 +140,45 @@ class Search:
             return None
         return _Job(job.trial, job.proposal, job.iteration, job.rung + 1)
 
-    def _fail(self, job: _Job, reason: str) -> None:
-        self._proposals.forget(job.proposal)
-        self._listener.note_failed(job.trial, reason)
-        self.failures.append(f"configuration {job.trial.number}: {reason}")
+    def _fail(self, trial: Trial, proposal: Proposal, reason: str) -> None:
+        self._proposals.forget(proposal)
+        self._listener.note_failed(trial, reason)
+        self.failures.append(f"configuration {trial.number}: {reason}")
 
     def _draw(self, trials: int) -> _Job | None:
         """Return the next configuration that can be trained; the others are noted and passed."""
         while self._drawn < trials:
             number = self._drawn
-            known = number < len(self._study.trials)
-            if not known and self._trainer.is_closing:
+            known = self._study.trials[number] if number < len(self._study.trials) else None
+            if self._trainer.is_closing and (known is None or known.is_open):
                 return None
-            recorded = self._study.trials[number].drawn if known else None
-            proposal = self._proposals.ask(number, recorded)
+            proposal = self._proposals.ask(number, None if known is None else known.drawn)
             self._drawn += 1
-            iteration, reason = self._configure(proposal)
-            if not known:
-                self._study.append(self._look(number, proposal, iteration, reason))
-            trial = self._study.trials[number]
-            self._listener.note_drawn(trial, is_new=not known)
-            if trial.refused is None and iteration is not None:
-                self._check_code(trial, iteration)
-                return _Job(trial, proposal, iteration)
-            self._proposals.refuse(proposal)
+            job = self._take(number, proposal, known)
+            if job is not None:
+                return job
             self._check_refusals()
+        return None
+
+    def _take(self, number: int, proposal: Proposal, known: Trial | None) -> _Job | None:
+        """Look at a configuration unless that was done; `None` where it cannot be trained."""
+        iteration, reason = self._configure(proposal)
+        if known is None or known.is_open:
+            trial = Trial(number=number, drawn=proposal.drawn, refused=reason)
+            failure: str | None = None
+            if iteration is not None:
+                trial, failure = self._look(trial, iteration)
+            self._study.put(trial)
+            if failure is not None:
+                self._fail(trial, proposal, failure)
+                return None
+        else:
+            trial = known
+        self._listener.note_drawn(trial, is_new=trial is not known)
+        if trial.refused is None and iteration is not None:
+            self._study.check_code(number, iteration)
+            return _Job(trial, proposal, iteration)
+        self._proposals.refuse(proposal)
         return None
 
     def _configure(self, proposal: Proposal) -> tuple[Iteration | None, str | None]:
@@ -177,47 +187,34 @@ class Search:
         except RecipeError as error:
             return None, str(error)
 
-    def _look(
-        self, number: int, proposal: Proposal, iteration: Iteration | None, reason: str | None
-    ) -> Trial:
-        """Look at a configuration's network; refuse what cannot be built or is over budget."""
-        if iteration is None:
-            return Trial(number=number, drawn=proposal.drawn, refused=reason)
-        name, fingerprint = iteration.name, iteration.fingerprint
-        parameters: int | None = None
+    def _look(self, trial: Trial, iteration: Iteration) -> tuple[Trial, str | None]:
+        """Look at a configuration's network; refuse what cannot be built or is over budget.
+
+        What may be otherwise another time is no refusal, but is returned as what failed: a process
+        that ended or took too long, an engine that is missing.
+        """
+        trial = replace(trial, iteration=iteration.name, fingerprint=iteration.fingerprint)
         try:
-            parameters = self._trainer.inspect(iteration).cost.parameters
+            found = self._trainer.inspect(iteration)
+        except (UnansweredError, EngineError) as error:
+            return trial, str(error)
         except BenchError as error:
-            reason = str(error)
-        over = parameters is not None and parameters >= self._goal.parameters
-        if over and parameters is not None:
-            reason = (
-                f"{format_count(parameters)} parameters, not fewer than "
-                f"{format_count(self._goal.parameters)}"
-            )
-        return Trial(
-            number=number,
-            drawn=proposal.drawn,
-            iteration=name,
-            fingerprint=fingerprint,
-            parameters=parameters,
-            refused=reason,
-            over_budget=over,
+            return replace(trial, refused=str(error)), None
+        trial = replace(trial, parameters=found.parameters, conditions=found.conditions)
+        if found.parameters < self._goal.parameters:
+            return trial, None
+        reason = (
+            f"{format_count(found.parameters)} parameters, not fewer than "
+            f"{format_count(self._goal.parameters)}"
         )
+        return replace(trial, refused=reason, over_budget=True), None
 
     def _check_refusals(self) -> None:
         """Stop where nothing of a space can be built."""
         trials = self._study.trials[: self._drawn]
-        broken = [t for t in trials if t.refused is not None and not t.over_budget]
-        if len(trials) == len(broken) == MOST_REFUSED:
+        if len(trials) == MOST_REFUSED and all(each.parameters is None for each in trials):
+            reason = trials[-1].refused or self.failures[-1]
             raise SearchError(
                 f"{self._space.path}: none of {MOST_REFUSED} configurations can be trained: "
-                f"{broken[-1].refused}"
-            )
-
-    def _check_code(self, trial: Trial, iteration: Iteration) -> None:
-        if trial.fingerprint != iteration.fingerprint:
-            raise SearchError(
-                f"{self._study.folder}: configuration {trial.number} is of other code than "
-                f"{self._space.model} now; put that back, or name another --study"
+                f"{reason}"
             )

@@ -112,7 +112,8 @@ def collect_results(space: Space, study: Study, challenge: str, *, window: int) 
 
 def _read_runs(ledger: Path, challenge: str, space: Space, trial: Trial) -> list[Run]:
     runs = read_outlines(ledger_path(ledger, challenge, trial.iteration or "")).runs
-    mine = {r.seed: r for r in runs if r.fingerprint == trial.fingerprint}
+    wanted = trial.fingerprint, trial.conditions
+    mine = {r.seed: r for r in runs if (r.fingerprint, r.conditions) == wanted}
     return [mine[seed] for seed in space.seeds if seed in mine]
 
 

@@ -289,7 +289,15 @@ def _parse_range(table: dict[str, Any], where: str) -> Range:
         raise SearchError(f"{where}.from: {low} has no logarithm; write a number above 0")
     if "step" in table:
         _check_step(step, whole=whole, log=log, length=high - low, where=where)
-    return Range(low=low, high=high, whole=whole, log=log, step=step)
+    made = Range(low=low, high=high, whole=whole, log=log, step=step)
+    try:
+        made.at(1)  # the first step is the smallest
+    except (ArithmeticError, ValueError):
+        raise SearchError(
+            f"{where}: from {low} to {high} has no {GRID:,} steps that can be computed; write ends "
+            "less far apart, or less near"
+        ) from None
+    return made
 
 
 def _check_step(step: Any, *, whole: bool, log: bool, length: float, where: str) -> None:

@@ -18,19 +18,28 @@ from msgspec import Meta, Struct
 
 from bench.errors import SearchError
 from bench.files import read_regular, write_whole
+from bench.iterations import Iteration
 from bench.limits import MOST_WHOLE_FILE_BYTES
 from bench.literals import shorten
-from bench.records import Digest, Name
+from bench.records import Conditions, Digest, Name
 
 FORMAT = 1
 Count = Annotated[int, Meta(ge=0)]
 
 
+class Found(Struct, frozen=True, kw_only=True):
+    """What a look at a configuration's network gives: how it would be trained here and now."""
+
+    parameters: int
+    conditions: Conditions
+
+
 class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One configuration: what was drawn by path, and what a look at its network found.
 
-    `iteration` is its name in the ledger. `refused` says why it is never trained; `parameters` is
-    `None` where no network could be built.
+    `iteration` is its name in the ledger, and its runs are those under `conditions`. `refused` says
+    why it is never trained; `parameters` is `None` where no network could be built. Where neither
+    is known, a look at its network came to nothing that says anything about it.
     """
 
     number: Count
@@ -38,8 +47,14 @@ class Trial(Struct, frozen=True, kw_only=True, omit_defaults=True):
     iteration: Name | None = None
     fingerprint: Digest | None = None
     parameters: Count | None = None
+    conditions: Conditions | None = None
     refused: str | None = None
     over_budget: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its network has still to be looked at."""
+        return self.refused is None and self.conditions is None
 
 
 _encoder = msgspec.json.Encoder(order="sorted")
@@ -110,25 +125,38 @@ class Study:
             if name.partition(".")[0] in identity or name == "format"
         }
         for name in sorted({*mine, *wanted}):
-            if mine.get(name) != wanted.get(name):
+            was, is_now = mine.get(name), wanted.get(name)
+            if (type(was), was) != (type(is_now), is_now):  # 4 to 20 is drawn unlike 4.0 to 20.0
                 raise SearchError(
-                    f"{space}: {name.removeprefix('space.')} was {_show(mine.get(name))} when the "
-                    f"study {self.folder} began and is {_show(wanted.get(name))}; put it back, or "
+                    f"{space}: {name.removeprefix('space.')} was {_show(was)} when the "
+                    f"study {self.folder} began and is {_show(is_now)}; put it back, or "
                     "name another --study"
                 )
         self.trials = self._read_trials()
 
-    def append(self, trial: Trial) -> None:
-        """Add a configuration; the file is written beside its place and moved there.
+    def put(self, trial: Trial) -> None:
+        """Add a configuration, or what is known of it now; the file is replaced as a whole.
 
         Should it be lost with the machine, the same are drawn again and their runs found.
 
         Raises:
             SearchError: it cannot be written.
         """
-        trials = [*self.trials, trial]
+        trials = [*self.trials[: trial.number], trial, *self.trials[trial.number + 1 :]]
         self._write(self._trials_file, b"".join(_encoder.encode(t) + b"\n" for t in trials))
         self.trials = trials
+
+    def check_code(self, number: int, iteration: Iteration) -> None:
+        """Make sure that a configuration is of today's code.
+
+        Raises:
+            SearchError: it is of other code.
+        """
+        if self.trials[number].fingerprint != iteration.fingerprint:
+            raise SearchError(
+                f"{self.folder}: configuration {number} is of other code than its model and recipe "
+                "now; put that back, or name another --study"
+            )
 
     def _read_identity(self) -> dict[str, Any]:
         try:

@@ -10,8 +10,11 @@ from bench.searching.spaces import Objective
 
 
 def value_run(run: Run, *, window: int, objective: Objective) -> Fraction:
-    """Return the lowest accuracy of the last `window` epochs, or their mean; 0 when it diverged."""
-    if run.status is Status.DIVERGED:
+    """Return the lowest accuracy of the last `window` epochs, or their mean.
+
+    0 when it diverged, or has fewer epochs: the lowest of fewer is higher.
+    """
+    if run.status is Status.DIVERGED or len(run.epochs) < window:
         return Fraction(0)
     accuracies = [
         Fraction(epoch.validation_correct, epoch.validation_total) for epoch in run.epochs[-window:]

@@ -21,9 +21,10 @@ from bench.executors.processes import Collected, WorkerPool
 from bench.interruption import Interruption
 from bench.iterations import Iteration
 from bench.ledger import append_run, ledger_path, read_ledger
-from bench.records import FIRST_TUNING_SEED, Challenge, Run
+from bench.records import FIRST_TUNING_SEED, Challenge, Conditions, Run
 from bench.searching.progress import SearchProgress
 from bench.searching.spaces import explain_claim_seed
+from bench.searching.studies import Found
 from bench.session import POLL_SECONDS, check_recipes, choose_workers
 from bench.training.devices import count_cores, describe_conditions, describe_machine
 from bench.training.engines import ENGINES
@@ -95,12 +96,17 @@ class Workshop:
         out_of_time = self._deadline is not None and time.monotonic() >= self._deadline
         return self._interruption.requested or out_of_time
 
-    def inspect(self, iteration: Iteration) -> Inspection:
-        """Look at a configuration's network, once.
+    def inspect(self, iteration: Iteration) -> Found:
+        """Look at a configuration's network.
 
         Raises:
             BenchError: it cannot be built, or not be trained on these images.
         """
+        found = self._inspect(iteration)
+        return Found(parameters=found.cost.parameters, conditions=self._describe(found))
+
+    def _inspect(self, iteration: Iteration) -> Inspection:
+        """Look at a network, once."""
         if iteration.name not in self._found:
             equipment = self._equipment
             check_recipes((iteration,), self._split)
@@ -127,16 +133,18 @@ class Workshop:
                 self._told.add(text)
                 self._progress.say(f"{name}: {text}")
 
-    def want(self, iteration: Iteration, seeds: Sequence[int]) -> None:
-        """Ask for runs; those that are in the ledger are there at once.
+    def want(
+        self, iteration: Iteration, conditions: Conditions | None, seeds: Sequence[int]
+    ) -> None:
+        """Ask for runs under some conditions; those that are in the ledger are there at once.
 
         Raises:
-            SearchError: a seed is one for claims.
+            SearchError: a seed is one for claims, or runs would be under other conditions now.
             LedgerError: the ledger cannot be read.
         """
         if min(seeds) < FIRST_TUNING_SEED:
             raise SearchError(f"{iteration.name}: {explain_claim_seed(min(seeds))}")
-        self._read_recorded(iteration)
+        self._read_recorded(iteration, conditions)
         work = self._work
         keys = [(iteration.name, seed) for seed in seeds]
         new = [key for key in keys if key not in work.runs and key not in work.asked]
@@ -144,10 +152,15 @@ class Workshop:
         if not new:
             return
         try:
-            found = self.inspect(iteration)
+            found = self._inspect(iteration)
         except BenchError as error:
             work.failed |= dict.fromkeys(new, str(error))
             return
+        if (now := self._describe(found)) != conditions:
+            raise SearchError(
+                f"{self._equipment.ledger.parent}: {iteration.name} was begun on {conditions}, and "
+                f"would be trained now on {now}; put that back, or name another --study"
+            )
         width = found.choice.block
         missing = [seed for _, seed in new]
         for first in range(0, len(missing), width):
@@ -173,7 +186,7 @@ class Workshop:
                 return None
             self._note(self._pool.collect(timeout_seconds=POLL_SECONDS))
 
-    def _read_recorded(self, iteration: Iteration) -> None:
+    def _read_recorded(self, iteration: Iteration, conditions: Conditions | None) -> None:
         if iteration.name in self._read:
             return
         self._read.add(iteration.name)
@@ -181,21 +194,24 @@ class Workshop:
         self._work.runs |= {
             (run.iteration, run.seed): run
             for run in read_ledger(path).runs
-            if (run.fingerprint, run.dataset) == (iteration.fingerprint, self._split.digest)
+            if (run.fingerprint, run.dataset, run.conditions)
+            == (iteration.fingerprint, self._split.digest, conditions)
         }
 
+    def _describe(self, found: Inspection) -> Conditions:
+        return describe_conditions(
+            self._equipment.device,
+            found.iteration.recipe.precision,
+            engine=found.choice.engine,
+            block=found.choice.block,
+        )
+
     def _make_unit(self, found: Inspection, seeds: tuple[int, ...]) -> Unit:
-        iteration, choice = found.iteration, found.choice
         return Unit(
-            iteration=iteration,
+            iteration=found.iteration,
             seeds=seeds,
             challenge=self._equipment.challenge,
-            conditions=describe_conditions(
-                self._equipment.device,
-                iteration.recipe.precision,
-                engine=choice.engine,
-                block=choice.block,
-            ),
+            conditions=self._describe(found),
             machine=self._machine,
             cost=found.cost,
         )

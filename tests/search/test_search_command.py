@@ -7,14 +7,20 @@ import os
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from spaces_for_tests import NETWORK
+from click.testing import CliRunner
+from planted_runs import CONDITIONS, make_run, plant_ledger
+from spaces_for_tests import NETWORK, RATES, read, read_family
 
 import bench
+from bench.commands.search import command
+from bench.errors import SearchError
 from bench.ledger import read_ledger
+from bench.searching.studies import Study, Trial
 
 ROOT = Path(bench.__file__).parent.parent
 SPACE = """
@@ -25,6 +31,7 @@ seeds = 2
 keep = 2
 window = 1
 beside = 2
+random_seed = 2
 
 [recipe]
 epochs = 1
@@ -34,6 +41,8 @@ schedule.rate = { from = 0.02, to = 0.2, log = true }
 [arguments]
 width = { from = 4, to = 20, step = 8 }
 """
+TRIALS = 3
+SEARCH = ("space.toml", "--trials", str(TRIALS), "--device", "cpu", "--engine", "eager")
 WITHOUT = """
 import sys
 
@@ -70,7 +79,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pyproject.toml").write_text("[tool.bench]\n")
     (folder / "tiny.py").write_text(NETWORK)
     (folder / "space.toml").write_text(SPACE)
-    done = run(folder, "space.toml", "--trials", "4", "--device", "cpu", "--engine", "eager")
+    done = run(folder, *SEARCH)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -106,13 +115,19 @@ def test_the_budget_keeps_networks_out(project: Path) -> None:
     for each in document["configurations"]:
         width = each["changes"]["arguments.width"]
         assert each["parameters"] == width * 25 + width + 2 * width + width * 90 + 10 < 1_500
-    assert document["tally"]["drawn"] == 4
+    assert document["tally"]["drawn"] == TRIALS
+    assert document["tally"]["over_budget"] == 1
 
 
-def test_the_same_command_again_trains_nothing(project: Path) -> None:
+def test_the_same_command_again_trains_nothing(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process: it imports torch once."""
+    monkeypatch.chdir(project)
     before = {f: f.read_bytes() for f in (project / "reports/search/space").rglob("*.jsonl")}
-    done = run(project, "space.toml", "--trials", "4", "--device", "cpu", "--engine", "eager")
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(command, [*SEARCH, "--dataset", "digits"], standalone_mode=False)
+    assert (done.exception, done.return_value) == (None, 0)
+    assert f"{TRIALS} drawn already" in done.stderr
     assert "seed 1000000" not in done.stderr
     assert before == {
         f: f.read_bytes() for f in (project / "reports/search/space").rglob("*.jsonl")
@@ -129,7 +144,7 @@ def test_results_need_neither_torch_nor_optuna(project: Path) -> None:
         done = run(project, "space.toml", "--results", "--format", form, without=without)
         assert done.returncode == 0, done.stderr
         assert shown in done.stdout
-        assert "4 configurations drawn" in done.stdout
+        assert f"{TRIALS} configurations drawn" in done.stdout
 
 
 def test_the_recipe_of_the_best_is_written(project: Path, tmp_path: Path) -> None:
@@ -148,7 +163,8 @@ def test_the_recipe_of_the_best_is_written(project: Path, tmp_path: Path) -> Non
 
 
 def test_another_number_may_be_picked(project: Path, tmp_path: Path) -> None:
-    last = results(project)["configurations"][-1]
+    *others, last = results(project)["configurations"]
+    assert others
     file = tmp_path / "other.toml"
     number = str(last["number"])
     assert run(project, "space.toml", "--results", "--write", str(file), "--pick", number)
@@ -156,6 +172,32 @@ def test_another_number_may_be_picked(project: Path, tmp_path: Path) -> None:
     done = run(project, "space.toml", "--results", "--write", str(tmp_path / "x"), "--pick", "99")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "no configuration 99" in done.stderr
+
+
+def test_no_recipe_is_written_of_other_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that says of a configuration what today's code does not make of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("space.toml").write_text(RATES)
+    space, family = read(RATES), read_family(RATES)
+    drawn = dict.fromkeys(family.fields, 0)
+    iteration = replace(family.recall(drawn), fingerprint="f" * 64)
+    study = Study(Path("study"))
+    identity = {"space": dict(space.written), "base": family.base.fingerprint}
+    study.begin({**identity, "challenge": "mnist"}, space.path)
+    study.put(
+        Trial(
+            number=0, drawn=drawn, iteration=iteration.name, fingerprint=iteration.fingerprint,
+            parameters=7_924, conditions=CONDITIONS,
+        )
+    )  # fmt: skip
+    plant_ledger(study.ledger, [make_run(iteration=iteration, seed=1_000_000)])
+    arguments = ["space.toml", "--study", "study", "--results", "--write", "best.toml"]
+    done = CliRunner().invoke(command, arguments, standalone_mode=False)
+    assert isinstance(done.exception, SearchError), done.exception
+    assert "configuration 0 is of other code" in str(done.exception)
+    assert not Path("best.toml").exists()
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,25 @@ def test_places_lead_from_one_end_to_the_other(drawn: Range) -> None:
     assert len(set(numbers)) > GRID // 2
 
 
+wide = st.floats(-1e9, 1e9) | st.integers(-10, 10)
+
+
+@given(wide, wide, st.booleans())
+def test_of_every_range_that_is_read_every_place_is_a_number(
+    low: Any, high: Any, log: bool
+) -> None:
+    """However far apart its ends are, or near."""
+    low, high = sorted((low, high))
+    table = {"from": low, "to": high, "log": log}
+    space = read(f"model = 'm'\narguments.a = {write(table)}\n")
+    if isinstance(space, SearchError):
+        assert "\n" not in str(space)
+        return
+    drawn = space.arguments["a"]
+    places = drawn.ends if drawn.whole else range(GRID + 1)
+    assert all(low <= drawn.at(place) <= high for place in places)
+
+
 @given(st.dictionaries(st.sampled_from(["batch_size", "schedule", "x"]), values), values)
 def test_a_space_is_read_or_refused_in_one_line(recipe: dict[str, Any], other: Any) -> None:
     """Whatever stands in its tables; and of what is read, every draw is filled in."""

@@ -67,7 +67,7 @@ def test_a_configuration_is_named_by_its_code() -> None:
     family = read_family(RATES)
     one, other = family.configure(first), family.configure(last)
     assert one == family.recall(dict.fromkeys(family.fields, 0))
-    assert one.name == f"iteration_4-{one.fingerprint[:8]}"
+    assert one.name == f"iteration_4-{one.fingerprint[:16]}"
     assert len({one.fingerprint, other.fingerprint, family.base.fingerprint}) == 3
 
 
@@ -110,6 +110,12 @@ def test_fractions_are_steps_between_the_ends() -> None:
         (RATES.replace("from = 0.02, ", ""), r"recipe\.schedule\.rate\.from: missing"),
         (RATES.replace("from = 0.02", "from = 0"), r"rate\.from: 0 has no logarithm"),
         (RATES.replace("from = 0.02", "from = nan"), r"rate\.from: nan is no number"),
+        (RATES.replace("0.02, to = 0.2", "1e-300, to = 1e9"), r"schedule\.rate: .* no 1,000 steps"),
+        (RATES.replace("0.02", "0.19999999999999998"), r"schedule\.rate: .* no 1,000 steps"),
+        (
+            RATES.replace("0.02, to = 0.2, log = true", "0.0, to = 5e-324"),
+            r"schedule\.rate: .* no 1,000 steps",
+        ),
         (RATES.replace("log = true", "log = 3"), r"rate\.log: 3; write true or false"),
         (RATES.replace("log = true", "steps = 3"), r"rate\.steps: no such key"),
         (RATES.replace("log = true", "step = 0.1"), r"rate\.step: only of whole numbers"),
