@@ -253,6 +253,27 @@ def test_the_last_attempt_has_a_node_alone(bench: Bench) -> None:
     assert bench.ray.tasks[-1][1] == {"num_cpus": 1, "num_gpus": 0}
 
 
+def test_a_node_that_others_never_leave_is_not_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a shared cluster: after an hour the last attempt is one beside others."""
+    now = 0.0
+    monkeypatch.setattr(pool, "time", SimpleNamespace(monotonic=lambda: now))
+    bench.pool.submit(make_unit(0))
+    for attempt in range(2):
+        bench.ray.results[attempt] = exceptions.WorkerCrashedError()
+        bench.collect()
+    now = pool.ALONE_SECONDS
+    bench.collect()
+    assert bench.ray.cancelled == []
+    now += 1
+    bench.collect()
+    assert bench.ray.cancelled == [2]
+    assert bench.ray.tasks[3][1] == {"num_cpus": 1, "num_gpus": 0}
+    bench.ray.results[3] = exceptions.WorkerCrashedError()
+    assert len(bench.collect().given_up) == 1
+
+
 def test_a_unit_that_dies_alone_is_given_up(bench: Bench) -> None:
     """The third time; the node is for all again."""
     bench.nodes.pop()

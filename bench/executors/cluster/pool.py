@@ -28,6 +28,9 @@ from bench.training.runs import Unit
 NODES_LOST = 10
 """How often a unit may lose the node that it is trained on before it is given up."""
 
+ALONE_SECONDS = 3600.0
+"""How long a unit may wait to have a node alone, which other people's tasks may never leave."""
+
 _NODE_FAULTS = (
     exceptions.NodeDiedError,
     exceptions.LocalRayletDiedError,
@@ -80,8 +83,9 @@ class ClusterPool:
         """The units in flight that train a seed: of two widths, where a block was halved."""
         self._sent_to: dict[Any, Node] = {}
         """The node of a unit in flight that is to go to no other."""
-        self._reserved: set[Any] = set()
-        """Those of them that are to have it alone."""
+        self._reserved: dict[Any, float] = {}
+        """Since when those of them wait that are to have it alone."""
+        self._never_alone: set[tuple[str, tuple[int, ...]]] = set()
         self._without_code: set[tuple[str, tuple[int, ...]]] = set()
         """Units that were on a node that could not set up the code."""
         self._deaths: Counter[tuple[str, tuple[int, ...]]] = Counter()
@@ -103,22 +107,23 @@ class ClusterPool:
 
     def submit(self, unit: Unit) -> None:
         """Hand a unit to the cluster, which finds a node for it."""
-        last = self._deaths[unit.iteration.name, unit.seeds] == ATTEMPTS - 1
+        key = unit.iteration.name, unit.seeds
+        alone = self._deaths[key] == ATTEMPTS - 1 and key not in self._never_alone
         node = None
-        if last:
+        if alone:
             node = self._machines.reserve()
-        elif (unit.iteration.name, unit.seeds) in self._without_code:
+        elif key in self._without_code:
             node = self._machines.pick()
-        options = self._machines.describe_resources(node, alone=last)
+        options = self._machines.describe_resources(node, alone=alone)
         reference = self._task.options(**options).remote(unit, self._luggage, self._mailbox)
         self._units[reference] = unit
         if node is not None:
             self._sent_to[reference] = node
-            if last:
-                self._reserved.add(reference)
+            if alone:
+                self._reserved[reference] = time.monotonic()
         self._heard[reference] = None
-        for key in _list_keys(unit):
-            self._with_seed[key].add(reference)
+        for seed in _list_keys(unit):
+            self._with_seed[seed].add(reference)
 
     def collect(self, *, timeout_seconds: float) -> Collected:
         """Wait for runs, at most as long as given; return them and the epochs reported since.
@@ -132,6 +137,7 @@ class ClusterPool:
             epochs = self._read_letters()
             self._take_finished()
             self._give_up_silent()
+            self._share_nodes()
             if self._out_of_time():
                 self._take_back_waiting()
             self._watch_nodes()
@@ -179,7 +185,7 @@ class ClusterPool:
                 del self._with_seed[key]
         node = self._sent_to.pop(reference, None)
         if node is not None and reference in self._reserved:
-            self._reserved.remove(reference)
+            del self._reserved[reference]
             self._machines.release(node)
         return unit
 
@@ -257,6 +263,16 @@ class ClusterPool:
                     "for ever, or be too slow"
                 )
                 self._given_up.append(give_up(unit, reason, hopeless=True))
+
+    def _share_nodes(self) -> None:
+        """Let units that have waited for too long to be alone be trained beside others."""
+        earliest = time.monotonic() - ALONE_SECONDS
+        for reference, since in list(self._reserved.items()):
+            if since < earliest and self._heard[reference] is None:
+                ray.cancel(reference, force=True)
+                unit = self._forget(reference)
+                self._never_alone.add((unit.iteration.name, unit.seeds))
+                self.submit(unit)
 
     def _take_back_waiting(self) -> None:
         for reference in [each for each, heard in self._heard.items() if heard is None]:
