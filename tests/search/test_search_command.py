@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from planted_runs import CONDITIONS, make_run, plant_ledger
 from spaces_for_tests import NETWORK, RATES, read, read_family
 
@@ -42,7 +42,6 @@ schedule.rate = { from = 0.02, to = 0.2, log = true }
 width = { from = 4, to = 20, step = 8 }
 """
 TRIALS = 3
-SEARCH = ("space.toml", "--trials", str(TRIALS), "--device", "cpu", "--engine", "eager")
 WITHOUT = """
 import sys
 
@@ -71,6 +70,17 @@ def run(
     )
 
 
+def train(folder: Path) -> Result:
+    """Search in this process, which need not import torch once more."""
+    arguments = [
+        "space.toml", "--trials", str(TRIALS), "--device", "cpu", "--engine", "eager",
+        "--dataset", "digits",
+    ]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return CliRunner().invoke(command, arguments, standalone_mode=False)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a network, its space, and a study of it."""
@@ -79,8 +89,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pyproject.toml").write_text("[tool.bench]\n")
     (folder / "tiny.py").write_text(NETWORK)
     (folder / "space.toml").write_text(SPACE)
-    done = run(folder, *SEARCH)
-    assert done.returncode == 0, done.stderr
+    done = train(folder)
+    assert (done.exception, done.return_value) == (None, 0), done.stderr
     return folder
 
 
@@ -119,14 +129,10 @@ def test_the_budget_keeps_networks_out(project: Path) -> None:
     assert document["tally"]["over_budget"] == 1
 
 
-def test_the_same_command_again_trains_nothing(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In this process: it imports torch once."""
-    monkeypatch.chdir(project)
+def test_the_same_command_again_trains_nothing(project: Path) -> None:
     before = {f: f.read_bytes() for f in (project / "reports/search/space").rglob("*.jsonl")}
-    done = CliRunner().invoke(command, [*SEARCH, "--dataset", "digits"], standalone_mode=False)
-    assert (done.exception, done.return_value) == (None, 0)
+    done = train(project)
+    assert (done.exception, done.return_value) == (None, 0), done.stderr
     assert f"{TRIALS} drawn already" in done.stderr
     assert "seed 1000000" not in done.stderr
     assert before == {
