@@ -323,7 +323,7 @@ def test_a_damaged_ledger_line_is_refused(complain: Complain, folder: Path, comm
     honest = path.read_bytes()
     path.write_bytes(honest.replace(b":9939,", b":9940,", 1))
     assert path.read_bytes() != honest
-    options = ["--seeds", "1"] if command == "run" else []
+    options = {"run": ["--seeds", "1"], "gate": ["iteration_4"]}.get(command, [])
 
     line = complain(command, "--dataset", "digits", "--ledger", ledger, *options)
 

@@ -20,12 +20,12 @@ from bench.equivalence.comparisons import LEVEL, adjust, compare, resolvable_mar
 from bench.equivalence.gradients import compute_exact_gradients, measure_gradients
 from bench.equivalence.page import ACCURACY_MARGIN, compare_all
 from bench.equivalence.samples import Sample, explain_absence, shorten
-from bench.iterations import list_iterations
+from bench.iterations import select_iterations
 from bench.training.engines import ENGINES, Engine
 from bench.training.loop import Training, place_dataset
 from models.recipe import MultiStep, OneCycle
 
-LATEST = list_iterations()[-1]
+(FOURTH,) = select_iterations(("iteration_4",))
 CPU = torch.device("cpu")
 
 
@@ -139,11 +139,11 @@ def test_every_engine_is_compared_with_the_reference() -> None:
 
 def test_the_short_recipe_keeps_what_is_to_be_compared() -> None:
     """Augmentation, optimiser and batch size; the learning rate is reduced once."""
-    short = shorten(LATEST.recipe)
+    short = shorten(FOURTH.recipe)
     assert short.schedule == MultiStep(rate=0.1, milestones=(1,))
     kept = ("augmentation", "optimizer", "batch_size", "label_smoothing", "precision")
-    assert all(getattr(short, name) == getattr(LATEST.recipe, name) for name in kept)
-    one_cycle = dataclasses.replace(LATEST.recipe, schedule=OneCycle(peak=0.2))
+    assert all(getattr(short, name) == getattr(FOURTH.recipe, name) for name in kept)
+    one_cycle = dataclasses.replace(FOURTH.recipe, schedule=OneCycle(peak=0.2))
     assert shorten(one_cycle).epochs == 2
 
 
@@ -151,9 +151,9 @@ def test_absent_engines_have_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is not there, and one that refuses the network."""
     picky = Engine(train=ENGINES["eager"].train, explain_refusal=lambda *_: "too light")
     monkeypatch.setitem(ENGINES, "picky", picky)
-    assert explain_absence("missing", LATEST, CPU) == "not part of this version"
-    assert explain_absence("picky", LATEST, CPU) == "too light"
-    assert explain_absence("plain", LATEST, CPU) is None
+    assert explain_absence("missing", FOURTH, CPU) == "not part of this version"
+    assert explain_absence("picky", FOURTH, CPU) == "too light"
+    assert explain_absence("plain", FOURTH, CPU) is None
 
 
 def test_an_engine_that_trains_copies_shows_no_gradients() -> None:

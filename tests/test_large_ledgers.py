@@ -111,7 +111,7 @@ def test_halving_a_block_reads_such_a_file_too(
 ) -> None:
     """The runs of one seed a time are in the file already, so that nothing is left to train."""
     monkeypatch.setattr("bench.ledger.MOST_WHOLE_FILE_BYTES", 1)
-    monkeypatch.setattr("bench.session._start_pool", lambda session: Cramped())
+    monkeypatch.setattr("bench.session._start_pool", lambda session, campaign: Cramped())
     pairs = {LATEST.name: EngineChoice(engine="eager", block=2, notice=None)}
 
     outcome, runs = go_on(dataclasses.replace(session, engines=pairs))

@@ -15,7 +15,7 @@ from bench.equivalence.gradients import (
     measure_gradients,
 )
 from bench.errors import BenchError
-from bench.iterations import list_iterations
+from bench.iterations import select_iterations
 from bench.records import FIRST_TUNING_SEED, Status
 from bench.training import plain
 from bench.training.compositions import make_transform
@@ -32,7 +32,7 @@ from bench.training.streams import derive_seed
 from bench.vision import functional
 from models.recipe import EMA, SGD, SWA, Adam, AdamW, Affine, Constant, MultiStep
 
-LATEST = list_iterations()[-1]
+(FOURTH,) = select_iterations(("iteration_4",))
 CPU = torch.device("cpu")
 EVERYTHING = Affine(
     degrees=10.0, translate=0.1, scale=(0.9, 1.1), shear=5.0, interpolation="bilinear"
@@ -56,8 +56,8 @@ def train_plain(
 ) -> Training:
     training, validation = digits
     return plain.train(
-        network_builder(LATEST),
-        dataclasses.replace(LATEST.recipe, **{"epochs": 2, **changes}),
+        network_builder(FOURTH),
+        dataclasses.replace(FOURTH.recipe, **{"epochs": 2, **changes}),
         training=training,
         validation=validation,
         seed=seed,
@@ -98,7 +98,7 @@ def test_one_step_is_what_float64_says(digits: Data) -> None:
     The eager engine is farther off: in channels-last layout, torch adds up a batch's statistics in
     float32 one by one.
     """
-    build = network_builder(LATEST)
+    build = network_builder(FOURTH)
     mine, eager = (
         measure_gradients(ENGINES[name], build, digits[0]) for name in ("plain", "eager")
     )
@@ -220,7 +220,7 @@ def test_optimizers_are_torchs_default_ones(recipe: SGD | Adam | AdamW) -> None:
 def test_loader_workers_are_chosen_by_a_measurement(digits: Data) -> None:
     """The fastest of those that were timed, each of which took some time."""
     best, milliseconds = choose_loader_workers(
-        network_builder(LATEST), LATEST.recipe, first(digits[0], 512), cores=2
+        network_builder(FOURTH), FOURTH.recipe, first(digits[0], 512), cores=2
     )
     assert set(milliseconds) == {0, 1, 2}
     assert milliseconds[best] == min(milliseconds.values()) > 0
@@ -230,7 +230,7 @@ def test_the_number_of_loader_workers_can_be_set(
     digits: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without measuring; a number that is none is an error of one line."""
-    build, recipe = network_builder(LATEST), LATEST.recipe
+    build, recipe = network_builder(FOURTH), FOURTH.recipe
     monkeypatch.setenv("BENCH_LOADER_WORKERS", "1")
     assert PlainTrainer._measure(build, recipe, digits[0]) == 1
     monkeypatch.setenv("BENCH_LOADER_WORKERS", "many")

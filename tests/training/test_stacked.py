@@ -187,6 +187,7 @@ def no_masks(program_length: int, width: int) -> Masks:
 @pytest.mark.parametrize("batch", [16, 7])
 def test_a_step_is_each_networks_own(forward: str, batch: int, digits: Images) -> None:
     """Gradients equal a float64 network's, running statistics those torch's layers keep."""
+    torch.manual_seed(batch)  # not near where a pooling or a ReLU turns, which float32 may miss
     networks = [network.train() for network in (Everything(), Everything(), Everything())]
     exact = [copy.deepcopy(network).double() for network in networks]
     program = trace_program(networks[0], INPUT_SHAPE)
