@@ -136,7 +136,7 @@ def test_a_submission_that_freezes_in_training_costs_its_own_row_only(tmp_path: 
 
 @pytest.mark.trainings
 def test_a_submission_that_kills_its_worker_costs_its_own_row_only(tmp_path: Path):
-    """It is tried three times, of one seed; the others are trained to the end."""
+    """A seed is tried three times, at most one beside it; the others are trained to the end."""
     (tmp_path / "subs").mkdir()
     (tmp_path / "subs" / "killer.py").write_text(HEAD + KILLS_LATE)
     (tmp_path / "subs" / "tiny.py").write_text(HEAD + TINY)
@@ -150,7 +150,7 @@ def test_a_submission_that_kills_its_worker_costs_its_own_row_only(tmp_path: Pat
     assert rows["killer.py"]["verdict"] == "BROKEN"
     assert "took its worker down 3 times" in rows["killer.py"]["why"]
     assert rows["tiny.py"]["seeds"] == "2"
-    assert output.count("given up") == 1
+    assert output.count("given up") in (1, 2)  # the second was begun before the first was over
 
 
 @pytest.mark.trainings
