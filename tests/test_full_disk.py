@@ -19,7 +19,7 @@ def test_a_full_disk_names_the_seeds_that_are_not_recorded(tmp_path: Path) -> No
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for_runs(tmp_path, 2, process)
+    wait_for_runs(tmp_path, 6, process)  # two workers: the first two seeds are among them
     # as a disk that fills now; Python ignores SIGXFSZ, so that the write is an OSError
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
     _, errors = process.communicate(timeout=240)
