@@ -31,6 +31,7 @@ __all__ = [
     "choose_challenge",
     "complete_iterations",
     "data_option",
+    "engine_option",
     "find_challenge",
     "find_ledger",
     "find_models",
@@ -77,6 +78,14 @@ device_option: Decorator = click.option(
     default="auto",
     show_default=True,
     help="Where to train; auto takes CUDA where there is one.",
+)
+engine_option: Decorator = click.option(
+    "--engine",
+    type=click.Choice(["auto", "plain", "eager", "native", "stacked"]),
+    default="auto",
+    show_default=True,
+    help="How to train: auto takes the fastest that can; plain is the usual loop of a notebook, "
+    "eager trains every network, native is for CPUs, stacked trains seeds side by side on a GPU.",
 )
 iterations_argument: Decorator = click.argument(
     "iterations", nargs=-1, metavar="[ITERATION]...", shell_complete=complete_iterations

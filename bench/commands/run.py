@@ -19,6 +19,7 @@ from bench.commands.options import (
     choose_challenge,
     data_option,
     device_option,
+    engine_option,
     find_ledger,
     ledger_option,
 )
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 DEFAULT_SEEDS = 100
 DEFAULT_CPU_BUDGET_SECONDS = 20 * 60.0
 DEMONSTRATION_BUDGET_SECONDS = 3 * 60.0
-ENGINES = ("auto", "plain", "eager", "native", "stacked")
 
 
 @click.command("run")
@@ -72,14 +72,7 @@ ENGINES = ("auto", "plain", "eager", "native", "stacked")
     help="Start no run after this time.  [default without --seeds: 20m on a CPU, 3m on digits]",
 )
 @device_option
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="auto",
-    show_default=True,
-    help="How to train: auto takes the fastest that can; plain is the usual loop of a notebook, "
-    "eager trains every network, native is for CPUs, stacked trains seeds side by side on a GPU.",
-)
+@engine_option
 @click.option(
     "--block",
     type=click.IntRange(1, 4096),

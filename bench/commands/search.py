@@ -15,8 +15,7 @@ from rich.table import Table
 
 from bench.challenges import dataset_option
 from bench.commands.challenges import challenge_option, choose_challenge, find_project
-from bench.commands.options import data_option, device_option, find_models
-from bench.commands.run import ENGINES
+from bench.commands.options import data_option, device_option, engine_option, find_models
 from bench.commands.terminal import make_console
 from bench.durations import parse_duration
 from bench.errors import BenchError, SearchError
@@ -97,13 +96,7 @@ LEAST_COLUMNS = 120
     help="With --write, another configuration by its number.",
 )
 @device_option
-@click.option(
-    "--engine",
-    type=click.Choice(ENGINES),
-    default="auto",
-    show_default=True,
-    help="How to train, as for bench run.",
-)
+@engine_option
 @click.option(
     "--block",
     type=click.IntRange(1, 4096),
