@@ -26,7 +26,7 @@ from rich.console import Console
 
 from bench.campaign import Campaign, Plan
 from bench.challenges import DIGITS
-from bench.commands.run import _say_what_next
+from bench.commands.run import _repeat, _say_what_next
 from bench.foreign import find_iterations
 
 
@@ -285,7 +285,7 @@ def test_an_interrupted_plain_run_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_what_next_is_a_command_for_what_was_trained(tmp_path: Path) -> None:
-    """With the challenge, and with epochs that are not those of the recipe: no evidence."""
+    """With the challenge, ledger and engine; other epochs than the recipe's are no evidence."""
     path = tmp_path / "net.py"
     path.write_text("import torch.nn as nn\n\n\nclass Net(nn.Module): pass\n")
     iterations = find_iterations([f"{path}:Net"], recipe="iteration_4", root=tmp_path)
@@ -298,13 +298,17 @@ def test_what_next_is_a_command_for_what_was_trained(tmp_path: Path) -> None:
         recorded=(),
     )
     words = f"{path}:Net --recipe iteration_4 --dataset digits"
+    place = _repeat(ledger=tmp_path / "my runs")
+    how = _repeat(device="auto", engine="eager", block=None)
     for epochs, option, last in (
-        (None, "", f"to judge: bench judge {words}"),
+        (None, "", f"to judge: bench judge {words} --ledger '{tmp_path}/my runs'"),
         (3, " --epochs 3", "trained with --epochs 3: no evidence for the recipe"),
     ):
         printed = StringIO()
-        _say_what_next(Console(file=printed, width=1000), campaign, epochs)
+        console = Console(file=printed, width=1000)
+        _say_what_next(console, campaign, epochs, place=place, again=place + how)
         assert printed.getvalue().splitlines() == [
-            f"to go on: bench run {words}{option} --until-decided --time-budget 2h",
+            f"to go on: bench run {words}{option} --until-decided --time-budget 2h "
+            f"--ledger '{tmp_path}/my runs' --engine eager",
             last,
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -163,6 +164,8 @@ def run(
     else:
         check_address(cluster, engine)
     options = Options(device=device, engine=engine, block=block, workers=workers, cluster=cluster)
+    place = _repeat(ledger=ledger)
+    how = _repeat(device=device, engine=engine, block=block, cluster=cluster, data=data, page=page)
 
     from bench import session as sessions  # torch is imported here, once the options are checked
 
@@ -205,7 +208,7 @@ def run(
     stack.close()
     outcome.given_up[:0] = refused
     _conclude(console, campaign, outcome, interrupted=interruption.requested)
-    _say_what_next(console, campaign, changed)
+    _say_what_next(console, campaign, changed, place=place, again=place + how)
     shown = sessions.show_images(data_found)
     _report(console, folder, challenge, page, data, outcome, named, shown)
     if (failure := _describe_failure(outcome)) is not None:
@@ -318,21 +321,34 @@ def _conclude(console: Console, campaign: Campaign, outcome: Outcome, *, interru
     _name_unfinished(console, campaign, outcome)
 
 
-def _say_what_next(console: Console, campaign: Campaign, epochs: int | None) -> None:
-    """Print how to go on and how to judge; `epochs` are those that are not the recipes' own."""
+def _repeat(**given: object) -> str:
+    """Return options as a command line has them, without those left at their defaults."""
+    said = {name: value for name, value in given.items() if value not in (None, "auto")}
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in said.items())
+
+
+def _say_what_next(
+    console: Console, campaign: Campaign, epochs: int | None, *, place: str, again: str
+) -> None:
+    """Print how to go on and how to judge.
+
+    `epochs` are those that are not the recipes' own, `place` is the option that names the ledger,
+    `again` all options without which to go on would be to train something else or elsewhere.
+    """
     dataset = dataset_option(campaign.challenge)
     options = f"{dataset} --epochs {epochs}" if epochs is not None else dataset
     # inside `nox -s bench` the command is on no path of the user's
     started_by_nox = os.environ.get("NOX_CURRENT_SESSION") == "bench"
     command_line = "nox -s bench --" if started_by_nox else "bench run"
     for words in group_words([campaign.iterations[name] for name in campaign.undecided]):
-        _say(console, f"to go on: {command_line} {words}{options} --until-decided --time-budget 2h")
+        going_on = f"{words}{options} --until-decided --time-budget 2h{again}"
+        _say(console, f"to go on: {command_line} {going_on}")
     if epochs is not None:
         _say(console, f"trained with --epochs {epochs}: no evidence for the recipe")
         return
     for iteration in campaign.iterations.values():
         if iteration.origin is not None:
-            _say(console, f"to judge: bench judge {write_words(iteration)}{dataset}")
+            _say(console, f"to judge: bench judge {write_words(iteration)}{dataset}{place}")
 
 
 def _explain_stop(campaign: Campaign, outcome: Outcome) -> str:
