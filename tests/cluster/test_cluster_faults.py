@@ -19,6 +19,7 @@ from ray import exceptions
 from bench.campaign import Campaign, Plan
 from bench.challenges import DIGITS
 from bench.datasets import load_embedded_digits
+from bench.errors import IterationError
 from bench.executors.cluster import machines, pool, worker
 from bench.executors.cluster.luggage import PackedIteration
 from bench.executors.cluster.machines import Machines, Node
@@ -106,6 +107,19 @@ def test_what_training_raises_is_the_units_fault(seat: Any) -> None:
     assert back.unlike is None
     assert back.given_up is not None
     assert back.given_up.hopeless
+
+
+def test_a_network_that_cannot_be_built_is_the_units_fault(
+    seat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was built when the node was asked: each node in turn would be left out for one file."""
+    seat._settled.clear()
+    monkeypatch.setattr(worker, "_check_fingerprint", lambda _: None)
+    monkeypatch.setattr(worker, "build_network", fail(IterationError("model.py: no second time")))
+    back = worker.train(make_unit(), ["luggage"], None)
+    assert (back.unlike, seat._settled) == (None, {})
+    assert back.given_up is not None
+    assert back.given_up.reason == "model.py: no second time"
 
 
 @pytest.mark.parametrize(("kind", "times"), [("cuda", 1), ("cpu", 0)])

@@ -18,6 +18,7 @@ import msgspec
 import ray
 import torch
 from msgspec import Struct
+from torch import nn
 
 from bench.errors import BenchError, ClusterError, IterationError
 from bench.executors.cluster.luggage import (
@@ -224,8 +225,7 @@ class _Seat:
 
     def train(self, unit: Unit) -> list[Run]:
         self._sender.put(Started(iteration=unit.iteration.name, seeds=unit.seeds))
-        with _blaming_node():
-            iteration = self._settle(unit)
+        iteration = self._settle(unit)
         # a copy of the code has no history: the driver's is that of the code
         commit, dirty = unit.machine.commit, unit.machine.dirty
         machine = msgspec.structs.replace(self._machine, commit=commit, dirty=dirty)
@@ -239,33 +239,36 @@ class _Seat:
         """Return the iteration as it is here, once it is sure to be trained as the driver expects.
 
         Raises:
-            ClusterError: this node trains it under other conditions, or has other code.
-            EngineError: its engine does not do here.
-            IterationError: its file cannot be run here.
+            ClusterError: this node trains it under other conditions, has other code or a fault.
+            Exception: whatever its file raises when its network is built: no fault of the node.
         """
         name = unit.iteration.name
         if name not in self._settled:
             packed = self._luggage.iterations[name]
-            iteration = unpack_iteration(packed, self._folder / "models")
-            _check_fingerprint(iteration)
-            self._check_engine(iteration, unit.conditions.engine)
+            with _blaming_node():
+                iteration = unpack_iteration(packed, self._folder / "models")
+                _check_fingerprint(iteration)
+            network = build_network(iteration)
+            with _blaming_node():
+                self._check_engine(iteration, network, unit.conditions.engine)
             self._settled[name] = iteration
-        here = describe_conditions(
-            self._device,
-            unit.iteration.recipe.precision,
-            engine=unit.conditions.engine,
-            block=unit.conditions.block,
-        )
+        with _blaming_node():
+            here = describe_conditions(
+                self._device,
+                unit.iteration.recipe.precision,
+                engine=unit.conditions.engine,
+                block=unit.conditions.block,
+            )
         if here != unit.conditions:
             raise ClusterError(f"trains {name} under other conditions ({here})")
         return self._settled[name]
 
-    def _check_engine(self, iteration: Iteration, engine: str) -> None:
+    def _check_engine(self, iteration: Iteration, network: nn.Module, engine: str) -> None:
         choose_engine(
             engine,
             None,
             iteration=iteration.name,
-            network=build_network(iteration),
+            network=network,
             recipe=iteration.recipe,
             device=self._device,
             shape=self._luggage.challenge.shape,
