@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from builders import CONDITIONS
+from builders import CONDITIONS, SHAKY, STEADY, make_iteration, make_run
 from processes import (
     BENCH,
     all_end,
@@ -25,8 +25,8 @@ from processes import (
 from rich.console import Console
 
 from bench.campaign import Campaign, Plan
-from bench.challenges import DIGITS
-from bench.commands.run import _repeat, _say_what_next
+from bench.challenges import DIGITS, MNIST
+from bench.commands.run import _ask_for_more, _repeat, _say_what_next
 from bench.foreign import find_iterations
 
 
@@ -312,3 +312,26 @@ def test_what_next_is_a_command_for_what_was_trained(tmp_path: Path) -> None:
             f"--ledger '{tmp_path}/my runs' --engine eager",
             last,
         ]
+
+
+def test_to_go_on_beyond_the_default_asks_for_more_seeds(tmp_path: Path) -> None:
+    """A hundred undecided ones are trained: without --seeds the command would train nothing."""
+    iteration = make_iteration()
+    recorded = [
+        make_run(
+            seed=seed,
+            validation_correct=SHAKY if seed % 10 == 5 else STEADY,
+            fingerprint=iteration.fingerprint,
+        )
+        for seed in range(100)
+    ]
+    for runs, seeds in ((recorded[:99], ""), (recorded, " --seeds 1000")):
+        campaign = Campaign(
+            (iteration,),
+            MNIST,
+            Plan(seeds=tuple(range(100)), until_decided=True, time_budget_seconds=None),
+            conditions={iteration.name: runs[0].conditions},
+            datasets={runs[0].dataset},
+            recorded=runs,
+        )
+        assert _ask_for_more(campaign) == seeds

@@ -340,8 +340,9 @@ def _say_what_next(
     # inside `nox -s bench` the command is on no path of the user's
     started_by_nox = os.environ.get("NOX_CURRENT_SESSION") == "bench"
     command_line = "nox -s bench --" if started_by_nox else "bench run"
+    seeds = _ask_for_more(campaign)
     for words in group_words([campaign.iterations[name] for name in campaign.undecided]):
-        going_on = f"{words}{options} --until-decided --time-budget 2h{again}"
+        going_on = f"{words}{options}{seeds} --until-decided --time-budget 2h{again}"
         _say(console, f"to go on: {command_line} {going_on}")
     if epochs is not None:
         _say(console, f"trained with --epochs {epochs}: no evidence for the recipe")
@@ -349,6 +350,14 @@ def _say_what_next(
     for iteration in campaign.iterations.values():
         if iteration.origin is not None:
             _say(console, f"to judge: bench judge {write_words(iteration)}{dataset}{place}")
+
+
+def _ask_for_more(campaign: Campaign) -> str:
+    """Return the option without which an undecided iteration would have no seed left to train."""
+    most = DEFAULT_SEEDS
+    while any(all(campaign.is_done(n, s) for s in range(most)) for n in campaign.undecided):
+        most *= 10
+    return f" --seeds {most}" if most > DEFAULT_SEEDS else ""
 
 
 def _explain_stop(campaign: Campaign, outcome: Outcome) -> str:
