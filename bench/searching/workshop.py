@@ -244,5 +244,6 @@ class Workshop:
             self._progress.note_run(run)
         for failure in collected.given_up:
             keys = [(failure.iteration, seed) for seed in failure.seeds]
-            self._work.failed |= dict.fromkeys(keys, failure.reason)
+            remedy = "; take a smaller --block" if failure.too_wide else ""
+            self._work.failed |= dict.fromkeys(keys, failure.reason + remedy)
         self._progress.refresh()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `bench run` on all nodes of a Slurm allocation, by a Ray cluster that lives as long as the job:
-#   sbatch --nodes 4 --cpus-per-task 16 slurm.sh iteration_4 --until-decided
+#   sbatch --nodes 4 --cpus-per-task 16 slurm.sh iteration_4 --seeds 1000 --until-decided --time-budget 8h
 # Arguments are those of `bench run`. `bench` and `ray` must be on the path of each node.
 #SBATCH --job-name=drilldown
 #SBATCH --ntasks-per-node=1

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import torch
 from planted_runs import make_cost, make_run
@@ -18,7 +19,7 @@ from bench.challenges import DIGITS
 from bench.datasets import Dataset, make_dataset, split_for_tuning
 from bench.errors import SearchError
 from bench.executors.inspection import Inspection
-from bench.executors.processes import Collected
+from bench.executors.processes import Collected, explain_failure
 from bench.interruption import Interruption
 from bench.iterations import Iteration
 from bench.records import Conditions, Run
@@ -187,6 +188,24 @@ def test_a_configuration_does_not_go_on_under_other_conditions(
         assert workshop.wait(iteration, SEEDS[:1])
         with pytest.raises(SearchError, match=r"begun on cpu, fp32, native .* now on .* eager"):
             workshop.want(iteration, conditions_of("native"), SEEDS)
+
+
+def test_a_block_that_is_too_wide_says_what_to_do(
+    bench: Bench, iteration: Iteration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search keeps its conditions, so it does not halve the block by itself."""
+
+    def fail(unit: Unit) -> Collected:
+        wide = replace(unit, conditions=msgspec.structs.replace(unit.conditions, block=8))
+        return Collected(given_up=(explain_failure(wide, torch.OutOfMemoryError()),))
+
+    pool = "bench.searching.workshop.WorkerPool"
+    monkeypatch.setattr(f"{pool}.collect", lambda pool, **_: fail(pool.waiting.pop(0)))
+    with bench.open() as workshop:
+        workshop.want(iteration, workshop.inspect(iteration).conditions, SEEDS[:1])
+        assert workshop.wait(iteration, SEEDS[:1]) == (
+            "8 seeds side by side take more memory than there is; take a smaller --block"
+        )
 
 
 def test_results_are_of_one_set_of_conditions(
