@@ -19,7 +19,7 @@ That is of a line with the mistakes of its last epoch only; of one as training w
 """
 
 MOST_WHOLE_FILE_BYTES = 1 << 30
-"""What is read with every mistake, to export or verify: 115,000 runs of MNIST, each as an object."""
+"""What is read with every mistake, to export or verify: 115,000 runs of MNIST, each an object."""
 
 MOST_RUNS = 2_000_000
 """Lines of one file: every claim seed there is, under two sets of conditions."""

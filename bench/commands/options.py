@@ -26,6 +26,7 @@ from bench.records import Challenge
 from bench.settings import find_settings, locate
 
 __all__ = [
+    "ENGINES",
     "UNNAMED",
     "challenge_option",
     "choose_challenge",
@@ -42,6 +43,7 @@ __all__ = [
 ]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+ENGINES = ("auto", "plain", "eager", "native", "stacked")
 
 ledger_option: Decorator = click.option(
     "--ledger",
@@ -81,7 +83,7 @@ device_option: Decorator = click.option(
 )
 engine_option: Decorator = click.option(
     "--engine",
-    type=click.Choice(["auto", "plain", "eager", "native", "stacked"]),
+    type=click.Choice(ENGINES),
     default="auto",
     show_default=True,
     help="How to train: auto takes the fastest that can; plain is the usual loop of a notebook, "

@@ -14,7 +14,10 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Convolution:
-    """`nn.Conv2d` without dilation; `weight` (O, I / groups, K, K) and `bias` (O) by name."""
+    """`nn.Conv2d` without dilation; `weight` (O, I / groups, K, K) and `bias` (O) by name.
+
+    Several operations of one name are calls of one layer: its gradient is the sum of theirs.
+    """
 
     weight: str
     bias: str | None

@@ -64,7 +64,7 @@ def _check_parameters(program: Program, network: nn.Module) -> None:
     parameters = dict(network.named_parameters(remove_duplicate=False))
     operators = [operation.operator for operation in program.operations]
     weighted = [o for o in operators if isinstance(o, Convolution | Dense | BatchNormalisation)]
-    names = [name for o in weighted for name in (o.weight, o.bias) if name is not None]
+    names = {name: None for o in weighted for name in (o.weight, o.bias) if name is not None}
     if len({id(parameters[name]) for name in names}) < len(names):
         raise UnsupportedNetworkError("layers that share a parameter")
     for name in names:
@@ -183,7 +183,8 @@ class _Builder:
     def _translate(self, node: fx.Node) -> Operator | None:
         if node.op == "call_module":
             name = str(node.target)
-            if name in self._called and any(True for _ in self._modules[name].parameters()):
+            again = name in self._called and not isinstance(self._modules[name], nn.Conv2d)
+            if again and any(True for _ in self._modules[name].parameters()):
                 raise UnsupportedNetworkError(f"{name}, which is called more than once")
             self._called.add(name)
             return _translate_module(name, self._modules[name], node)

@@ -14,7 +14,7 @@ from torch import nn
 
 from bench.campaign import Plan
 from bench.challenges import DIGITS
-from bench.commands.run import ENGINES as CHOICES
+from bench.commands.options import ENGINES as CHOICES
 from bench.datasets import load_embedded_digits
 from bench.errors import EngineError
 from bench.executors import processes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -133,8 +134,10 @@ class _Writer:
         yield "    const Batch batch = make_batch(images);"
         yield f"    place_floats(gradients, images, {classes}, m + g_{self._result});"
         written: set[int] = set()
+        trained: set[str] = set()
         for step in reversed(self._plan.steps):
-            for line in self._backward(step, written):
+            lines = self._backward(step, written)
+            for line in self._add_to_other_calls(step, lines, trained):
                 yield f"    {line}"
         yield "}"
 
@@ -181,6 +184,30 @@ class _Writer:
                     yield f"{_average(step)}::backward<{adding}>({gradients}, batch);"
                 else:
                     yield f"pass_gradient<{adding}>({gradients}, {_count(step)});"
+
+    def _add_to_other_calls(
+        self, step: Stage | Junction, lines: Iterator[str], trained: set[str]
+    ) -> Iterator[str]:
+        """Yield the backward lines of a step, and add what they write to other calls' gradients.
+
+        A kernel overwrites its layer's gradient; `trained` are the layers that were called later.
+        """
+        layer = step.layer if isinstance(step, Stage) else None
+        if layer is None or layer.weight not in trained:
+            trained |= {layer.weight} if layer else set()
+            yield from lines
+            return
+        assert isinstance(step, Stage)  # noqa: S101
+        counts = {layer.weight: _count_weights(step), layer.bias: step.map_shape[0]}
+        parts = [(self._parameter(name), n) for name, n in counts.items() if name is not None]
+        yield "{"
+        for place, count in parts:
+            yield f"    static float kept_{place}[{count}];"
+            yield f"    std::copy_n(grads + {place}, {count}, kept_{place});"
+        yield from lines
+        for place, count in parts:
+            yield f"    for (int i = 0; i < {count}; ++i) grads[{place} + i] += kept_{place}[i];"
+        yield "}"
 
     def _backward_stage(self, stage: Stage, *, adds: bool) -> str:
         value, before = stage.value, self._pulled_by(stage)
@@ -237,6 +264,11 @@ class _Writer:
 
 def _at(*tensors: str) -> str:
     return ", ".join(f"m + {tensor}" for tensor in tensors)
+
+
+def _count_weights(stage: Stage) -> int:
+    assert isinstance(stage.layer, Convolution)  # noqa: S101  (no other layer is called twice)
+    return stage.source_shape[0] * stage.map_shape[0] * math.prod(stage.layer.kernel)
 
 
 def _count(junction: Junction) -> str:

@@ -28,7 +28,8 @@ def lay_out(program: Program, network: nn.Module) -> Layout:
     tensors = dict(network.named_parameters(remove_duplicate=False)) | dict(network.named_buffers())
 
     def shapes(names: Iterable[str | None]) -> Shapes:
-        return tuple((name, tuple(tensors[name].shape)) for name in names if name is not None)
+        once = dict.fromkeys(name for name in names if name is not None)
+        return tuple((name, tuple(tensors[name].shape)) for name in once)
 
     operators = [operation.operator for operation in program.operations]
     weighted = [o for o in operators if isinstance(o, Convolution | Dense | BatchNormalisation)]
