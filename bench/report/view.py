@@ -193,7 +193,9 @@ def _warn(challenge: Challenge) -> tuple[Caution, ...]:
         Caution(
             title="A demonstration, not MNIST",
             text="These are the digits that scikit-learn carries: 1,797 small images, with a "
-            "target of their own. They say nothing about MNIST. For MNIST, put its four files into "
+            "target of their own. They say nothing about MNIST, and a recipe made for MNIST may "
+            "fail on them: weights averaged over hundreds of steps have hardly begun to move when "
+            "so short a training is over. For MNIST, put its four files into "
             "`data/MNIST/raw`, or name their folder with `--data DIR`, and run "
             "`bench run --dataset mnist`.",
         ),
