@@ -15,7 +15,7 @@ NARRATIVE = Narrative(
     analysis=(
         Statement(text="Consistent in the final epochs.", says="is consistent"),
         Statement(text="99.5 % is within reach.", says="could reach 0.1 points more"),
-        "A fourth layer gave as much as wider ones, for fewer parameters: a hint, of two seeds.",
+        "A fourth layer gave 0.03 points for 372 parameters more: a hint, of two tuning seeds.",
     ),
 )
 

@@ -299,7 +299,7 @@ def test_what_next_is_a_command_for_what_was_trained(tmp_path: Path) -> None:
     )
     words = f"{path}:Net --recipe iteration_4 --dataset digits"
     place = _repeat(ledger=tmp_path / "my runs")
-    how = _repeat(device="auto", engine="eager", block=None)
+    how = _repeat(device="auto", engine="eager", block=None, cluster="auto")
     for epochs, option, last in (
         (None, "", f"to judge: bench judge {words} --ledger '{tmp_path}/my runs'"),
         (3, " --epochs 3", "trained with --epochs 3: no evidence for the recipe"),
@@ -309,7 +309,7 @@ def test_what_next_is_a_command_for_what_was_trained(tmp_path: Path) -> None:
         _say_what_next(console, campaign, epochs, place=place, again=place + how)
         assert printed.getvalue().splitlines() == [
             f"to go on: bench run {words}{option} --until-decided --time-budget 2h "
-            f"--ledger '{tmp_path}/my runs' --engine eager",
+            f"--ledger '{tmp_path}/my runs' --engine eager --cluster auto",
             last,
         ]
 

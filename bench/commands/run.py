@@ -39,7 +39,7 @@ from bench.iterations import Iteration
 from bench.ledger import check_writable
 from bench.pictures import Pictures
 from bench.progress import Progress
-from bench.records import Challenge
+from bench.records import FIRST_TUNING_SEED, Challenge
 from bench.report.page import check_page_writable
 from bench.seeds import name_seeds, parse_seeds
 
@@ -323,7 +323,8 @@ def _conclude(console: Console, campaign: Campaign, outcome: Outcome, *, interru
 
 def _repeat(**given: object) -> str:
     """Return options as a command line has them, without those left at their defaults."""
-    said = {name: value for name, value in given.items() if value not in (None, "auto")}
+    defaults = {"device": "auto", "engine": "auto"}
+    said = {name: value for name, value in given.items() if value != defaults.get(name)}
     return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in said.items())
 
 
@@ -335,6 +336,8 @@ def _say_what_next(
     `epochs` are those that are not the recipes' own, `place` is the option that names the ledger,
     `again` all options without which to go on would be to train something else or elsewhere.
     """
+    if min(campaign.plan.seeds, default=0) >= FIRST_TUNING_SEED:
+        return  # what would decide are claim seeds, which are for when the tuning is over
     dataset = dataset_option(campaign.challenge)
     options = f"{dataset} --epochs {epochs}" if epochs is not None else dataset
     # inside `nox -s bench` the command is on no path of the user's

@@ -118,7 +118,8 @@ def command(space: Path | None, template: bool, time_budget: str | None, **optio
     constructor (bench search --template prints one; docs/search.md has every key). Configurations
     are drawn by Optuna, those over the budget of parameters are passed over, the others are trained
     by one tuning seed each, on 5/6 of the training set, and scored on the rest; the best of them
-    get more seeds. Claim seeds are refused. Executes model files; needs the extra `search`.
+    get more seeds. Claim seeds are refused. Executes model files; needs the extra `search`. Where
+    there is no MNIST it never takes the digits by itself: name them, --dataset digits.
 
     Every run is in the ledger of the study's folder at once. The same command goes on where it was
     stopped, in any way, and trains no run twice; what it finds is the same as of one that was not

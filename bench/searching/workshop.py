@@ -244,6 +244,6 @@ class Workshop:
             self._progress.note_run(run)
         for failure in collected.given_up:
             keys = [(failure.iteration, seed) for seed in failure.seeds]
-            remedy = "; take a smaller --block" if failure.too_wide else ""
+            remedy = "; take a smaller --block and another --study" if failure.too_wide else ""
             self._work.failed |= dict.fromkeys(keys, failure.reason + remedy)
         self._progress.refresh()

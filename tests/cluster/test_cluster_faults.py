@@ -25,6 +25,7 @@ from bench.executors.cluster.luggage import PackedIteration
 from bench.executors.cluster.machines import Machines, Node
 from bench.executors.cluster.pool import ClusterPool
 from bench.executors.cluster.worker import Finding, Returned, Started
+from bench.executors.processes import GivenUp
 from bench.interruption import Interruption
 from bench.records import Machine
 from bench.session import Session, train_campaign
@@ -112,14 +113,14 @@ def test_what_training_raises_is_the_units_fault(seat: Any) -> None:
 def test_a_network_that_cannot_be_built_is_the_units_fault(
     seat: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was built when the node was asked: each node in turn would be left out for one file."""
+    """Or the node's, which the pool finds out: it says so, and why."""
     seat._settled.clear()
     monkeypatch.setattr(worker, "_check_fingerprint", lambda _: None)
     monkeypatch.setattr(worker, "build_network", fail(IterationError("model.py: no second time")))
     back = worker.train(make_unit(), ["luggage"], None)
     assert (back.unlike, seat._settled) == (None, {})
     assert back.given_up is not None
-    assert back.given_up.reason == "model.py: no second time"
+    assert (back.unbuilt, back.given_up.reason) == (True, "model.py: no second time")
 
 
 @pytest.mark.parametrize(("kind", "times"), [("cuda", 1), ("cpu", 0)])
@@ -404,6 +405,29 @@ def test_a_unit_that_loses_its_node_again_and_again_is_given_up(bench: Bench) ->
     assert failures[0].reason.startswith("lost the node that it was trained on 10 times, lastly by")
     assert not failures[0].hopeless
     assert bench.pool.in_flight == 0
+
+
+def test_a_network_that_two_nodes_cannot_build_is_the_files_fault(bench: Bench) -> None:
+    """The first node is left out, since it may lack a package; the second ends the iteration."""
+    reason = GivenUp(iteration="model", seeds=(0,), reason="no such package", hopeless=True)
+    bench.pool.submit(make_unit(0))
+    bench.ray.results[0] = Returned(node=bench.nodes[0].identity, given_up=reason, unbuilt=True)
+    first = bench.collect()
+    assert (first.given_up, bench.pool.in_flight) == ((), 1)
+    assert "no such package" in " ".join(first.notes)
+    bench.ray.results[1] = Returned(node=bench.nodes[1].identity, given_up=reason, unbuilt=True)
+    second = bench.collect()
+    assert (second.given_up, second.notes, bench.pool.in_flight) == ((reason,), (), 0)
+
+
+def test_the_only_node_that_cannot_build_a_network_goes_on_with_others(bench: Bench) -> None:
+    """Without it, nothing would be trained any more."""
+    bench.nodes = bench.nodes[:1]
+    reason = GivenUp(iteration="model", seeds=(0,), reason="no such package", hopeless=True)
+    bench.pool.submit(make_unit(0))
+    bench.ray.results[0] = Returned(node=bench.nodes[0].identity, given_up=reason, unbuilt=True)
+    assert bench.collect().given_up == (reason,)
+    assert bench.pool.has_room
 
 
 def test_that_no_node_is_left_is_said_once(bench: Bench) -> None:

@@ -204,7 +204,8 @@ def test_a_block_that_is_too_wide_says_what_to_do(
     with bench.open() as workshop:
         workshop.want(iteration, workshop.inspect(iteration).conditions, SEEDS[:1])
         assert workshop.wait(iteration, SEEDS[:1]) == (
-            "8 seeds side by side take more memory than there is; take a smaller --block"
+            "8 seeds side by side take more memory than there is; "
+            "take a smaller --block and another --study"
         )
 
 

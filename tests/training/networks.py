@@ -76,7 +76,7 @@ class Repeated(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         maps = self.first(images)
         for norm in self.norms:
-            maps = F.relu(norm(self.again(maps)))
+            maps = norm(F.relu(self.again(maps)))
         return self.classes(maps).mean((2, 3))
 
 

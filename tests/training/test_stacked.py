@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import Repeated
 from scipy.stats import chisquare
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -183,12 +184,15 @@ def no_masks(program_length: int, width: int) -> Masks:
     return Masks(zero, torch.zeros(1, dtype=torch.int64), operations=program_length)
 
 
+@pytest.mark.parametrize("kind", [Everything, Repeated])
 @pytest.mark.parametrize("forward", FORWARDS)
 @pytest.mark.parametrize("batch", [16, 7])
-def test_a_step_is_each_networks_own(forward: str, batch: int, digits: Images) -> None:
+def test_a_step_is_each_networks_own(
+    kind: type[nn.Module], forward: str, batch: int, digits: Images
+) -> None:
     """Gradients equal a float64 network's, running statistics those torch's layers keep."""
     torch.manual_seed(batch)  # not near where a pooling or a ReLU turns, which float32 may miss
-    networks = [network.train() for network in (Everything(), Everything(), Everything())]
+    networks = [network.train() for network in (kind(), kind(), kind())]
     exact = [copy.deepcopy(network).double() for network in networks]
     program = trace_program(networks[0], INPUT_SHAPE)
     state = State(lay_out(program, networks[0]), width=3, device=CPU)
@@ -211,7 +215,7 @@ def test_a_step_is_each_networks_own(forward: str, batch: int, digits: Images) -
             torch.testing.assert_close(
                 gradient[seat].double(), expected[name], rtol=1e-3, atol=2e-6
             )
-        for name in ("norm1.running_mean", "norm1.running_var", "norm2.running_var"):
+        for name, _ in lay_out(program, network).statistics:
             torch.testing.assert_close(
                 state.views[name][seat].double(), network.state_dict()[name], rtol=1e-5, atol=1e-6
             )

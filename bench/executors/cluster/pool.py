@@ -88,6 +88,8 @@ class ClusterPool:
         self._never_alone: set[tuple[str, tuple[int, ...]]] = set()
         self._without_code: set[tuple[str, tuple[int, ...]]] = set()
         """Units that were on a node that could not set up the code."""
+        self._unbuilt: defaultdict[str, set[str]] = defaultdict(set)
+        """The nodes on which an iteration's network could not be built."""
         self._deaths: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._nodes_lost: Counter[tuple[str, tuple[int, ...]]] = Counter()
         self._runs: list[Run] = []
@@ -191,11 +193,21 @@ class ClusterPool:
 
     def _settle(self, unit: Unit, back: Returned) -> None:
         self._runs += back.runs
-        if back.given_up is not None:
+        if back.unbuilt and back.given_up is not None and self._is_new_there(unit, back.node):
+            self._leave_out(back.node, back.given_up.reason)
+            self.submit(unit)
+        elif back.given_up is not None:
             self._given_up.append(back.given_up)
         if back.unlike is not None:
             self._leave_out(back.node, back.unlike)
             self.submit(unit)
+
+    def _is_new_there(self, unit: Unit, identity: str) -> bool:
+        """Whether another node may still build what this one could not: two are not both wrong."""
+        nodes = self._unbuilt[unit.iteration.name]
+        nodes.add(identity)
+        others = [node for node in self._machines.nodes if node.identity != identity]
+        return len(nodes) == 1 and bool(others)
 
     def _leave_out(self, identity: str, reason: str) -> None:
         if not self._machines.knows_out(identity):

@@ -84,12 +84,16 @@ class Started(Struct, frozen=True, kw_only=True):
 
 
 class Returned(Struct, frozen=True, kw_only=True):
-    """What becomes of a unit: its runs, or why it is given up, or why the node does not do."""
+    """What becomes of a unit: its runs, or why it is given up, or why the node does not do.
+
+    `unbuilt` says that its network could not even be built: the node may be at fault, or the file.
+    """
 
     node: str
     runs: tuple[Run, ...] = ()
     given_up: GivenUp | None = None
     unlike: str | None = None
+    unbuilt: bool = False
 
 
 def look(inquiry: Inquiry) -> Finding:
@@ -155,6 +159,8 @@ def train(unit: Unit, luggage: list[Any], mailbox: Any) -> Returned:
         return Returned(node=node, runs=tuple(seat.train(unit)))
     except ClusterError as error:
         return Returned(node=node, unlike=str(error))
+    except _Unbuilt as error:
+        return Returned(node=node, given_up=explain_failure(unit, error.cause), unbuilt=True)
     except (Exception, SystemExit) as error:  # whatever a model file raises is the unit's
         return Returned(node=node, given_up=explain_failure(unit, error))
 
@@ -175,6 +181,14 @@ def find_device(kind: str) -> torch.device:
 def find_place(gpu: str, visible: str | None) -> int:
     """Return where torch counts a GPU by Ray's name for it, a number or a UUID."""
     return visible.split(",").index(gpu) if visible else int(gpu)
+
+
+class _Unbuilt(Exception):  # noqa: N818  (told apart, never shown)
+    """A model file raised `cause` where its network was to be built."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class _Seat:
@@ -240,7 +254,7 @@ class _Seat:
 
         Raises:
             ClusterError: this node trains it under other conditions, has other code or a fault.
-            Exception: whatever its file raises when its network is built: no fault of the node.
+            _Unbuilt: its file raises an error when its network is built.
         """
         name = unit.iteration.name
         if name not in self._settled:
@@ -248,7 +262,10 @@ class _Seat:
             with _blaming_node():
                 iteration = unpack_iteration(packed, self._folder / "models")
                 _check_fingerprint(iteration)
-            network = build_network(iteration)
+            try:
+                network = build_network(iteration)
+            except (Exception, SystemExit) as error:
+                raise _Unbuilt(error) from error
             with _blaming_node():
                 self._check_engine(iteration, network, unit.conditions.engine)
             self._settled[name] = iteration
