@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 
 import torch
 from fvcore.nn import FlopCountAnalysis, parameter_count
+from msgspec.structs import replace
 from torch import Tensor, nn
 
 from bench.records import Cost, LayerCost, Shape, UncountedOperator
@@ -75,7 +79,25 @@ def _list_layers(network: nn.Module, image: Tensor, macs: dict[str, int]) -> tup
         network(image)
     for handle in handles:
         handle.remove()
-    return tuple(layers)
+    return tuple(_share_among_calls(layers))
+
+
+def _share_among_calls(layers: Sequence[LayerCost]) -> Iterator[LayerCost]:
+    """Yield the calls of layers so that they add up: each with its part of the layer's MACs.
+
+    fvcore counts a module over all its calls, so its MACs are shared by the sizes of what the calls
+    give (exact where each value given costs the same, as a convolution's do). Weights are in the
+    first call alone.
+    """
+    sizes: Counter[str] = Counter()
+    for layer in layers:
+        sizes[layer.name] += math.prod(layer.output_shape)
+    called: set[str] = set()
+    for layer in layers:
+        share = Fraction(math.prod(layer.output_shape), sizes[layer.name] or 1)
+        parameters = 0 if layer.name in called else layer.parameters
+        called.add(layer.name)
+        yield replace(layer, macs=round(layer.macs * share), parameters=parameters)
 
 
 class _ReceptiveField:

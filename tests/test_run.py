@@ -314,7 +314,23 @@ def test_what_next_is_a_command_for_what_was_trained(tmp_path: Path) -> None:
         ]
 
 
-def test_to_go_on_beyond_the_default_asks_for_more_seeds(tmp_path: Path) -> None:
+def test_after_tuning_no_claim_seeds_are_proposed() -> None:
+    """Tuning seeds decide nothing, so what would decide is no way to go on."""
+    iteration = make_iteration()
+    campaign = Campaign(
+        (iteration,),
+        MNIST,
+        Plan(seeds=(1_000_000,), until_decided=False, time_budget_seconds=None),
+        conditions={iteration.name: CONDITIONS},
+        datasets=set(),
+        recorded=(),
+    )
+    printed = StringIO()
+    _say_what_next(Console(file=printed), campaign, None, place="", again="")
+    assert printed.getvalue() == ""
+
+
+def test_to_go_on_beyond_the_default_asks_for_more_seeds() -> None:
     """A hundred undecided ones are trained: without --seeds the command would train nothing."""
     iteration = make_iteration()
     recorded = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from networks import Repeated
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -59,6 +60,16 @@ def test_layers_and_total_agree() -> None:
     """The MACs of the layers add up to the network's."""
     cost = count_iteration(ITERATIONS["iteration_4"])
     assert sum(layer.macs for layer in cost.layers) == cost.macs
+    assert sum(layer.parameters for layer in cost.layers) == cost.parameters
+
+
+def test_calls_of_one_layer_share_its_cost() -> None:
+    """Three calls, on maps that give 10 x 10, 8 x 8 and 6 x 6: MACs each, the weights once."""
+    cost = count_cost(Repeated())
+    again = [layer for layer in cost.layers if layer.name == "again"]
+    assert [layer.macs for layer in again] == [n * n * 9 * 6 * 6 for n in (10, 8, 6)]
+    assert [layer.parameters for layer in again] == [9 * 6 * 6 + 6, 0, 0]
+    assert sum(layer.macs for layer in cost.layers) <= cost.macs  # the mean is in no layer
     assert sum(layer.parameters for layer in cost.layers) == cost.parameters
 
 

@@ -193,7 +193,7 @@ class ClusterPool:
 
     def _settle(self, unit: Unit, back: Returned) -> None:
         self._runs += back.runs
-        if back.unbuilt and back.given_up is not None and self._is_new_there(unit, back.node):
+        if back.unbuilt and back.given_up is not None and self._may_be_its_fault(unit, back.node):
             self._leave_out(back.node, back.given_up.reason)
             self.submit(unit)
         elif back.given_up is not None:
@@ -202,8 +202,12 @@ class ClusterPool:
             self._leave_out(back.node, back.unlike)
             self.submit(unit)
 
-    def _is_new_there(self, unit: Unit, identity: str) -> bool:
-        """Whether another node may still build what this one could not: two are not both wrong."""
+    def _may_be_its_fault(self, unit: Unit, identity: str) -> bool:
+        """Note that a node could not build a network; say whether another one is worth a try.
+
+        Where two nodes could not, the file is to blame, and where there is no other, nothing is
+        gained by leaving it out.
+        """
         nodes = self._unbuilt[unit.iteration.name]
         nodes.add(identity)
         others = [node for node in self._machines.nodes if node.identity != identity]
