@@ -40,6 +40,20 @@ def test_no_text_is_cut_off(page: Page) -> None:
     assert list_cut_off(page) == []
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_drawing_moves_nothing(open_page: OpenPage, committed: Path, width: int) -> None:
+    """What is drawn on coming near has its place before: a button stays under the pointer."""
+    opened = open_page(committed, width=width)
+    places = opened.locator("figure[data-chart] .plot, [data-runs]")
+    heights = "all => all.map(each => each.checkVisibility() ? each.offsetHeight : 0)"
+    before = places.evaluate_all(heights)
+    draw_all(opened)
+    after = places.evaluate_all(heights)
+    assert max(after) > 400
+    moved = [pair for pair in zip(before, after, strict=True) if abs(pair[1] - pair[0]) > 2]
+    assert moved == []
+
+
 def test_printing_draws_every_chart(browser: Browser, committed: Path, tmp_path: Path) -> None:
     """Charts that were never in view are on paper, too; the number of sheets is sane."""
     page = browser.new_page()

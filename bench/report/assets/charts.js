@@ -1,5 +1,6 @@
 // One function a chart: from the page's data to Observable Plot's marks. Nothing is computed here
-// but positions; every statistic comes from the data. Each function returns
+// but positions; every statistic comes from the data. How high each is stands in `heights`, so that
+// its place is kept before it is drawn. Each function of `charts` returns
 //   plot     options for Plot.plot
 //   items    what can be pointed at: x, y (in data), text, and seed where it belongs to one
 //   numbers  columns and rows of the table behind the chart, unless the page has one already
@@ -117,6 +118,24 @@ const targetLabel = () => `target ${format.proportion(DATA.target)}`;
 const seedText = (section, place, rest) =>
   `Seed ${section.seeds[place]} (${OUTCOMES[section.outcomes[place]].word}): ${rest}`;
 
+/** The height of each chart, from its section and its width, in pixels at 16 a rem. */
+const heights = {
+  strip: () => 80,
+  accuracy: (_, width) => Math.min(460, Math.max(280, width * 0.45)),
+  loss: () => 260,
+  rate: () => 260,
+  thresholds: () => 260,
+  martingale: () => 260,
+  best: () => 300,
+  sensitivity: () => variationsHeight(1),
+  variations: () => variationsHeight(DATA.sections.filter((section) => section.main).length),
+  network: () => 190,
+  confusion: (section) => 300 + confusionRoom(section),
+  parameters: (_, width) => frontierHeight(width),
+  macs: (_, width) => frontierHeight(width),
+  steps: () => 60 + 44 * DATA.steps.length,
+};
+
 const charts = {
   /** All seeds' lowest accuracy in the window, as one strip on an axis that all strips share. */
   strip(section, { width }) {
@@ -131,7 +150,7 @@ const charts = {
     const r = 2 + 1.5 * opacity;
     return {
       plot: {
-        height: 80, marginLeft: 20, marginRight: 20, marginTop: 20, marginBottom: 20,
+        marginLeft: 20, marginRight: 20, marginTop: 20, marginBottom: 20,
         x: x.scale, y: { domain: [0, 1], axis: null },
         marks: [
           ...x.marks,
@@ -171,11 +190,10 @@ const charts = {
     }));
     const shown = validation.filter((row) => keys.has(row.outcome));
     const shares = [...shown, ...training].map((row) => row.share);
-    const height = Math.min(460, Math.max(280, width * 0.45));
-    const y = accuracyAxis(extent(shares), { along: "y", pixels: height - 60, label: "Accuracy", grid: true });
+    const y = accuracyAxis(extent(shares), { along: "y", pixels: heights.accuracy(section, width) - 60, label: "Accuracy", grid: true });
     return {
       plot: {
-        height, marginLeft: 62, marginRight: 16, marginBottom: 40,
+        marginLeft: 62, marginRight: 16, marginBottom: 40,
         x: epochAxis(section, width),
         y: y.scale,
         marks: [
@@ -219,7 +237,7 @@ const charts = {
     const bands = section.bands.filter((band) => band.validation_loss > 0 && band.training_loss > 0);
     return {
       plot: {
-        height: 260, marginLeft: 52, marginBottom: 40,
+        marginLeft: 52, marginBottom: 40,
         x: epochAxis(section, width),
         y: { type: "log", label: "Loss in nats", ticks: 5, tickFormat: (v) => String(Number(v.toPrecision(2))), grid: true },
         marks: [
@@ -253,7 +271,7 @@ const charts = {
   rate(section) {
     return {
       plot: {
-        height: 260, marginLeft: 58, marginBottom: 40,
+        marginLeft: 58, marginBottom: 40,
         x: { domain: [0, section.epochs], label: "Epochs done", ticks: Math.min(section.epochs, 8), tickFormat: String },
         y: {
           label: "Learning rate", grid: true, domain: rateDomain(section), type: section.rates_logarithmic ? "log" : "linear",
@@ -282,7 +300,7 @@ const charts = {
     });
     return {
       plot: {
-        height: 260, marginLeft: 52, marginBottom: 40, x: x.scale,
+        marginLeft: 52, marginBottom: 40, x: x.scale,
         y: { domain: [0, 1], label: "Seeds at or above it", tickFormat: format.proportion, grid: true, ticks: 5 },
         marks: [
           ...x.marks,
@@ -312,7 +330,7 @@ const charts = {
     const style = { HOLDS: ["var(--holds-mark)", null], FAILS: ["var(--misses-mark)", "5,3"] };
     return {
       plot: {
-        height: 260, marginLeft: 52, marginBottom: 40, marginRight: 16,
+        marginLeft: 52, marginBottom: 40, marginRight: 16,
         x: { domain: [0, Math.max(after.at(-1), 1)], label: "Seeds", ticks: Math.min(after.at(-1), 8), tickFormat: format.count },
         y: {
           type: "symlog", constant: threshold, label: "Logarithm of the evidence ratio", grid: true,
@@ -367,7 +385,7 @@ const charts = {
     const [worst, top] = x.scale.domain;
     return {
       plot: {
-        height: 300, marginLeft: 62, marginBottom: 40, x: x.scale, y: y.scale,
+        marginLeft: 62, marginBottom: 40, x: x.scale, y: y.scale,
         marks: [
           ...y.marks,
           ...x.marks,
@@ -419,7 +437,7 @@ const charts = {
     const gaps = d3.pairs(boxes);
     return {
       plot: {
-        width: Math.max(280, boxes.length * slot + 8), height: 190, margin: 4,
+        width: Math.max(280, boxes.length * slot + 8), margin: 4,
         x: { type: "identity", axis: null }, y: { type: "identity", axis: null },
         marks: [
           Plot.link(gaps, {
@@ -442,16 +460,14 @@ const charts = {
 
   /** Which class is taken for which, over all seeds. */
   confusion(section) {
-    const labels = d3.sort(new Set(section.confusions.flatMap((each) => [each.label, each.predicted])));
-    const name = (label) => DATA.classes[label] ?? String(label);
+    const labels = confusedLabels(section);
     const noun = DATA.noun === "digit" ? "Digit" : "Class";
-    const longest = d3.max(labels, (label) => name(label).length);
-    const short = (label) => (name(label).length > 14 ? `${name(label).slice(0, 13)}…` : name(label));
-    const room = longest > 3 ? 7 * Math.min(longest, 14) : 0;
+    const short = (label) => (className(label).length > 14 ? `${className(label).slice(0, 13)}…` : className(label));
+    const room = confusionRoom(section);
     const most = d3.max(section.confusions, (each) => each.count);
     return {
       plot: {
-        height: 300 + room, marginLeft: 44 + room, marginBottom: 40 + room, marginTop: 12,
+        marginLeft: 44 + room, marginBottom: 40 + room, marginTop: 12,
         x: { type: "band", domain: labels, label: "Taken for", tickFormat: short, tickRotate: room ? -60 : 0 },
         y: { type: "band", domain: labels, label: noun, tickFormat: short },
         marks: [
@@ -463,11 +479,11 @@ const charts = {
       },
       items: section.confusions.map((each) => ({
         x: each.predicted, y: each.label,
-        text: `${name(each.label)} taken for ${name(each.predicted)}: ${format.count(each.count)} times over all seeds`,
+        text: `${className(each.label)} taken for ${className(each.predicted)}: ${format.count(each.count)} times over all seeds`,
       })),
       numbers: {
         columns: [noun, "Taken for", "Times, all seeds"],
-        rows: section.confusions.map((each) => [name(each.label), name(each.predicted), format.count(each.count)]),
+        rows: section.confusions.map((each) => [className(each.label), className(each.predicted), format.count(each.count)]),
       },
     };
   },
@@ -484,7 +500,7 @@ const charts = {
     const rows = d3.range(steps.length);
     return {
       plot: {
-        height: 60 + 44 * steps.length, marginLeft: 16, marginRight: 16, marginBottom: 40,
+        marginLeft: 16, marginRight: 16, marginBottom: 40,
         x: { label: "Difference of the window's mean accuracy, in points", grid: true, tickFormat: (v) => `${v > 0 ? "+" : ""}${Number(v.toFixed(3))}`.replace("-", "−"), ticks: 6 },
         y: { domain: d3.range(-0.5, steps.length), type: "linear", axis: null, reverse: true },
         marks: [
@@ -501,23 +517,40 @@ const charts = {
   },
 };
 
+/** The labels of a section's confusions, in order. */
+const confusedLabels = (section) => d3.sort(new Set(section.confusions.flatMap((each) => [each.label, each.predicted])));
+
+const className = (label) => DATA.classes[label] ?? String(label);
+
+/** Pixels that the names of the classes need on both sides: none where they are digits. */
+function confusionRoom(section) {
+  const longest = d3.max(confusedLabels(section), (label) => className(label).length);
+  return longest > 3 ? 7 * Math.min(longest, 14) : 0;
+}
+
+const VARIATION_ROW = 44;
+
+/** Where the second line of columns begins, below the first with a row a section. */
+const secondLine = (sections) => 66 + sections * VARIATION_ROW;
+
+const variationsHeight = (sections) => secondLine(sections) + 46 + sections * VARIATION_ROW;
+
 const GROUPS = { window: "Last epochs", reliability: "Of seeds", target: "Target" };
 
 /** Cells of the answers by what was changed, a row a section: windows above, the others below. */
 function variations(sections, { named }) {
   const cells = sections.flatMap(({ name, sensitivity }, row) => sensitivity.map((each) => ({ ...each, name, row })));
-  const [slot, left, rowHeight] = [54, named ? 104 : 4, 44];
-  const blocks = layOut(cells, left, slot, 56 + sections.length * rowHeight);
+  const [slot, left] = [54, named ? 104 : 4];
+  const blocks = layOut(cells, left, slot, secondLine(sections.length));
   const heads = blocks.flatMap((block) => block.columns);
   const at = new Map(heads.map((head) => [`${head.group} ${head.label}`, head]));
   const x = (cell) => at.get(`${cell.group} ${cell.label}`).x;
-  const y = (cell) => at.get(`${cell.group} ${cell.label}`).y + 32 + cell.row * rowHeight;
+  const y = (cell) => at.get(`${cell.group} ${cell.label}`).y + 32 + cell.row * VARIATION_ROW;
   const names = blocks.filter((block) => block.x === left).flatMap((block) =>
-    sections.map((section, row) => ({ name: section.name, y: block.y + 50 + row * rowHeight })));
+    sections.map((section, row) => ({ name: section.name, y: block.y + 50 + row * VARIATION_ROW })));
   return {
     plot: {
-      width: d3.max(heads, (head) => head.x) + slot / 2 + 4, height: d3.max(blocks, (block) => block.y) + 46 + sections.length * rowHeight,
-      margin: 0, x: { type: "identity", axis: null }, y: { type: "identity", axis: null },
+      width: d3.max(heads, (head) => head.x) + slot / 2 + 4, margin: 0, x: { type: "identity", axis: null }, y: { type: "identity", axis: null },
       marks: [
         Plot.text(blocks, { x: (block) => block.x + 4, y: (block) => block.y, text: (block) => GROUPS[block.group], textAnchor: "start", fill: SOFT }),
         Plot.text(heads, { x: "x", y: (head) => head.y + 18, text: "label", fill: INK, fontWeight: (head) => (head.asked ? 700 : 400) }),
@@ -544,19 +577,22 @@ function variations(sections, { named }) {
 
 /** Where the columns of each group stand: the windows in the first line, the rest in the second. */
 function layOut(cells, left, slot, second) {
-  const next = { 10: left, [second + 10]: left };
+  const first = 10;
+  const next = { [first]: left, [second]: left };
   return Object.keys(GROUPS).map((group) => {
-    const y = group === "window" ? 10 : second + 10;
-    const first = next[y];
+    const y = group === "window" ? first : second;
+    const x = next[y];
     const labels = [...new Set(cells.filter((cell) => cell.group === group).map((cell) => cell.label))];
     next[y] += (labels.length + 0.5) * slot;
     const columns = labels.map((label, at) => ({
-      group, label, y, x: first + at * slot + slot / 2,
+      group, label, y, x: x + at * slot + slot / 2,
       asked: cells.find((cell) => cell.group === group && cell.label === label).asked,
     }));
-    return { group, x: first, y, columns };
+    return { group, x, y, columns };
   });
 }
+
+const frontierHeight = (width) => Math.min(420, Math.max(300, width * 0.42));
 
 /** Measured means with intervals and worst seeds, their front, and single runs that were claimed. */
 function frontier(cost, label, width, keys) {
@@ -570,9 +606,8 @@ function frontier(cost, label, width, keys) {
     ? DATA.claims.filter((claim) => claim[cost]).map((claim) => ({ ...claim, cost: claim[cost], share: 1 - claim.accuracy }))
     : [];
   const front = DATA.fronts[cost].map((at) => points.find((point) => point.section.anchor === at)).filter(Boolean);
-  const height = Math.min(420, Math.max(300, width * 0.42));
   const y = accuracyAxis(extent([...points, ...claims].flatMap((point) => [point.share, point.worst ?? point.share])), {
-    along: "y", pixels: height - 60, label: "Accuracy", grid: true,
+    along: "y", pixels: frontierHeight(width) - 60, label: "Accuracy", grid: true,
   });
   const budget = cost === "parameters" ? [DATA.parameters] : [];
   const domain = costDomain([...points, ...claims].map((point) => point.cost).concat(budget));
@@ -582,7 +617,7 @@ function frontier(cost, label, width, keys) {
   });
   return {
     plot: {
-      height, marginLeft: 62, marginRight: 34, marginBottom: 42,
+      marginLeft: 62, marginRight: 34, marginBottom: 42,
       x: { type: "log", domain, axis: null }, y: y.scale,
       marks: [
         ...y.marks,

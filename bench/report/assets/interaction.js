@@ -5,6 +5,9 @@ const REACH = 28; // pixels within which the pointer finds an item
 const CROWD = 200; // seeds from which on the others are hidden beside a lit one: dimming takes a second
 const figures = []; // every figure of the page, drawn or not
 
+/** Charts are as large as the text: pixels of a screen in one of theirs. */
+const zoom = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+
 class Figure {
   constructor(element) {
     this.element = element;
@@ -28,16 +31,25 @@ class Figure {
     this.draw();
   }
 
+  /** Its height before it is drawn: what is below must not move from under a pointer. */
+  keepPlace(width) {
+    this.stage.style.minHeight = `${heights[this.name](this.section, width) / 16}rem`;
+  }
+
+  measure() {
+    return Math.max(280, Math.floor(this.stage.clientWidth / zoom()));
+  }
+
   draw() {
-    const zoom = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16; // as the text
-    const width = Math.max(280, Math.floor(this.stage.clientWidth / zoom));
+    const width = this.measure();
+    const height = heights[this.name](this.section, width);
     const chart = charts[this.name](this.section, { width, keys: this.keys });
     const marks = chart.plot.marks.flat(Infinity).filter(Boolean);
     const layers = marks.filter((mark) => mark.className === "seeds");
     layers.forEach((layer, n) => {
       layer.className = `seeds layer-${n}`;
     });
-    const svg = Plot.plot({ width, style: { background: "none", overflow: "visible" }, ...chart.plot, marks });
+    const svg = Plot.plot({ width, height, style: { background: "none", overflow: "visible" }, ...chart.plot, marks });
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", this.element.dataset.description);
     // Plot labels its groups by the kind of mark, which no role of theirs allows and nobody can hear
@@ -49,7 +61,8 @@ class Figure {
     this.at = -1;
     this.bySeed = this.find(layers);
     this.stage.replaceChildren(svg);
-    svg.style.width = `${svg.viewBox.baseVal.width * zoom}px`;
+    this.stage.style.minHeight = "";
+    svg.style.width = `${svg.viewBox.baseVal.width * zoom()}px`;
     this.width = this.stage.clientWidth;
     this.element.dataset.drawn = String(svg.querySelectorAll("path, circle, rect, line, image").length);
     this.light(highlight.seedOf(this.section));
@@ -218,18 +231,27 @@ function watchFigures() {
     element.figure = figure;
     seen.observe(element);
   }
+  keepPlaces();
   let waiting;
   addEventListener("resize", () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       for (const figure of figures)
         if (figure.svg && Math.abs(figure.stage.clientWidth - figure.width) > 8) figure.draw();
+      keepPlaces();
     }, 150);
   });
+  addEventListener("toggle", keepPlaces, true); // what was folded away had no width before
   addEventListener("scroll", tooltip.hide, { passive: true });
   addEventListener("beforeprint", () => {
     for (const { element } of figures) if (element.checkVisibility()) drawOnce(element, seen);
   });
+}
+
+/** The places of charts not drawn yet; all are measured before one is set, or each would lay out anew. */
+function keepPlaces() {
+  const waiting = figures.filter((figure) => !figure.svg).map((figure) => [figure, figure.measure()]);
+  for (const [figure, width] of waiting) figure.keepPlace(width);
 }
 
 function drawOnce(element, seen) {

@@ -83,6 +83,9 @@ function runColumns(section) {
   ];
 }
 
+/** Rows of a runs table before its reader pages on. */
+const RUNS_A_PAGE = 25;
+
 /** Every run of an iteration: sorted by any column, searched, filtered by outcome. */
 function makeRunsTable(space) {
   const section = DATA.sections.find((each) => each.anchor === space.dataset.runs);
@@ -96,9 +99,9 @@ function makeRunsTable(space) {
     deferRender: true,
     drawCallback: () => highlight.light(section), // rows of a page that was not drawn before
     autoWidth: false,
-    pageLength: 25,
-    paging: section.seeds.length > 25,
-    lengthMenu: [25, 100, { label: "All", value: -1 }],
+    pageLength: RUNS_A_PAGE,
+    paging: section.seeds.length > RUNS_A_PAGE,
+    lengthMenu: [RUNS_A_PAGE, 100, { label: "All", value: -1 }],
     layout: { topStart: () => outcomeFilter(section, () => made), topEnd: "search", bottomStart: "info", bottomEnd: "paging" },
     language: { search: "Search", lengthMenu: "_MENU_ a page", info: "_START_ to _END_ of _TOTAL_ runs", infoFiltered: "(of _MAX_)" },
   });
@@ -144,6 +147,13 @@ function outcomeFilter(section, table) {
   return label;
 }
 
+/** Keep a table's place before it is made: what is below must not move from under a pointer. */
+function keepPlace(space) {
+  const runs = DATA.sections.find((each) => each.anchor === space.dataset.runs).seeds.length;
+  space.style.setProperty("--rows", Math.min(runs, RUNS_A_PAGE));
+  space.classList.toggle("paged", runs > RUNS_A_PAGE);
+}
+
 /** The runs table of each section, once it comes near. */
 function watchRuns() {
   const seen = new IntersectionObserver(
@@ -156,5 +166,8 @@ function watchRuns() {
     },
     { rootMargin: "200px" },
   );
-  for (const space of document.querySelectorAll("[data-runs]")) seen.observe(space);
+  for (const space of document.querySelectorAll("[data-runs]")) {
+    keepPlace(space);
+    seen.observe(space);
+  }
 }
