@@ -110,10 +110,21 @@ def find_chart(page: Page, kind: str, anchor: str = "") -> Locator:
     return page.locator(f'figure[data-chart="{kind}"][data-section="{anchor}"]')
 
 
+def bring_into_view(element: Locator, block: Literal["start", "center"] = "start") -> None:
+    """Scroll to an element, and wait until the page was told of it: scrolling hides the tooltip."""
+    element.evaluate(
+        """async (each, block) => {
+          each.scrollIntoView({block, behavior: "instant"});
+          for (let n = 0; n < 2; n++) await new Promise(requestAnimationFrame);
+        }""",
+        block,
+    )
+
+
 def draw_chart(page: Page, kind: str, anchor: str = "") -> Locator:
     """Bring one chart into view, and return it drawn."""
     chart = find_chart(page, kind, anchor)
-    chart.evaluate("each => each.scrollIntoView({block: 'center', behavior: 'instant'})")
+    bring_into_view(chart, "center")
     chart.locator(".plot > svg").wait_for()
     return chart
 

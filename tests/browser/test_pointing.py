@@ -12,6 +12,7 @@ from browser.committed import read_runs
 from browser.conftest import OpenPage
 from browser.pages import (
     SPECKS,
+    bring_into_view,
     choose_lonely,
     cut_percent,
     draw_chart,
@@ -34,7 +35,7 @@ def page(open_page: OpenPage, committed: Path) -> Page:
         draw_chart(opened, kind, ANCHOR)
     draw_chart(opened, "strip", "iteration_3")
     runs = opened.locator(f'[data-runs="{ANCHOR}"]')
-    runs.evaluate("each => each.scrollIntoView({behavior: 'instant'})")
+    bring_into_view(runs)
     runs.locator("tbody tr").first.wait_for()
     return opened
 

@@ -14,6 +14,7 @@ from bench.records import Run
 from browser.committed import count_confusions, read_runs
 from browser.conftest import OpenPage
 from browser.pages import (
+    bring_into_view,
     cut_percent,
     draw_all,
     open_details,
@@ -30,7 +31,7 @@ def page(open_page: OpenPage, committed: Path) -> Page:
     """Return the committed page with the table of runs of one iteration in view."""
     opened = open_page(committed)
     space = opened.locator(f'[data-runs="{ANCHOR}"]')
-    space.evaluate("each => each.scrollIntoView({behavior: 'instant'})")
+    bring_into_view(space)
     space.locator("tbody tr").first.wait_for()
     return opened
 
@@ -158,7 +159,7 @@ def test_the_command_is_copied(open_page: OpenPage, committed: Path) -> None:
     """The clipboard has the seed's own command, with its commit, and the page says so."""
     page = open_page(committed, permissions=["clipboard-read", "clipboard-write"])
     space = page.locator(f'[data-runs="{ANCHOR}"]')
-    space.evaluate("each => each.scrollIntoView({behavior: 'instant'})")
+    bring_into_view(space)
     run = read_runs(find_section(page))[2]
     button = space.locator("tbody tr").nth(2).locator("button")
     button.click()
@@ -193,7 +194,7 @@ def test_a_long_table_has_pages(open_page: OpenPage, thousand: Path) -> None:
     """25 of 1,000 runs a page; the next page goes on; the search sees all of them."""
     page = open_page(thousand)
     space = page.locator("[data-runs]").first
-    space.evaluate("each => each.scrollIntoView({behavior: 'instant'})")
+    bring_into_view(space)
     space.locator("tbody tr").first.wait_for()
     assert list_seeds(space) == list(range(25))
     space.get_by_role("link", name="Next").click()
