@@ -191,12 +191,15 @@ def test_the_command_is_copied_without_a_clipboard(page: Page, space: Locator) -
 
 
 def test_a_long_table_has_pages(open_page: OpenPage, thousand: Path) -> None:
-    """25 of 1,000 runs a page; the next page goes on; the search sees all of them."""
+    """25 of 1,000 runs a page, numbered; the next goes on; the search sees all of them."""
     page = open_page(thousand)
     space = page.locator("[data-runs]").first
     bring_into_view(space)
     space.locator("tbody tr").first.wait_for()
     assert list_seeds(space) == list(range(25))
+    pages = space.locator(".dt-paging-button")
+    assert "2" in pages.all_inner_texts()
+    assert len(set(pages.evaluate_all("all => all.map(each => each.offsetHeight)"))) == 1
     space.get_by_role("link", name="Next").click()
     assert list_seeds(space) == list(range(25, 50))
     space.get_by_label("Search").fill("977")

@@ -148,7 +148,9 @@ def test_a_page_without_runs_says_what_to_run(read):
     """An empty ledger gives a whole page, no chart, and the command for each iteration."""
     iterations = list(list_iterations())
     document = read(render(*(make_verdict([], i) for i in iterations), iterations=iterations))
-    assert "bench run" in [code.text for code in document.find_all("p", "next")[0].find_all("code")]
+    assert "bench run" in [
+        code.text for code in document.find_all("p", "next-step")[0].find_all("code")
+    ]
     assert not document.find_all("svg")
     for card, iteration in zip(document.find_all("article", "card"), iterations, strict=True):
         assert f"bench run {iteration.name}" in card.text
